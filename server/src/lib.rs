@@ -1,1 +1,12 @@
-//! Placeholder.
+//! The reference GRASP server: a Nostr relay and a git smart-HTTP host behind one port.
+//!
+//! Signed events and git objects come through the door in either order; each half waits until the other is there,
+//! and then, in one step that survives a crash, the refs are set and the events are served. `docs/explanation` tells
+//! the whole story; the module documentation tells what each room may know.
+
+pub mod clock;
+pub mod git;
+pub mod intake;
+pub mod nip34;
+pub mod relay;
+pub mod store;

@@ -1,0 +1,130 @@
+//! Served events, on disk (nostr-lmdb) or in memory (nostr-memory).
+//!
+//! Only what is served is in here: what waits in purgatory is elsewhere, so no query can leak it.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use nostr::event::{Event, EventId};
+use nostr::filter::Filter;
+use nostr::types::Timestamp;
+use nostr_database::{NostrDatabase, RejectedReason, SaveEventStatus};
+use nostr_lmdb::NostrLmdb;
+use nostr_memory::MemoryDatabase;
+
+/// The store of served events. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct EventStore {
+    database: Arc<dyn NostrDatabase>,
+}
+
+/// The event database failed; the text is its own.
+#[derive(Debug, thiserror::Error)]
+#[error("the event database failed: {0}")]
+pub struct EventStoreError(#[from] nostr_database::error::Error);
+
+/// What became of an event that was offered to the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Saved {
+    /// It is stored, durably on the LMDB backend.
+    New,
+    /// It was there already.
+    Duplicate,
+    /// A newer one of the same address is there (NIP-01).
+    Replaced,
+    /// Not a kind that is stored (ephemeral, NIP-01).
+    NotStored,
+}
+
+impl EventStore {
+    /// Opens or creates the LMDB environment in `folder`.
+    ///
+    /// Deletion (NIP-09) and vanishing (NIP-62) are off in the database: admission decides about both.
+    ///
+    /// # Errors
+    /// When the environment cannot be opened.
+    pub async fn lmdb(folder: &Path) -> Result<Self, EventStoreError> {
+        let database = NostrLmdb::builder(folder).process_nip09(false).process_nip62(false).build().await?;
+        Ok(Self { database: Arc::new(database) })
+    }
+
+    /// An empty store that ends with the process.
+    #[must_use]
+    pub fn memory() -> Self {
+        let database = MemoryDatabase::builder().process_nip09(false).process_nip62(false).build();
+        Self { database: Arc::new(database) }
+    }
+
+    /// Stores one event; returns when it is durable. Events offered side by side share a commit.
+    ///
+    /// # Errors
+    /// When the database fails; the event is then not stored.
+    pub async fn save(&self, event: &Event) -> Result<Saved, EventStoreError> {
+        Ok(match self.database.save_event(event).await? {
+            SaveEventStatus::Success => Saved::New,
+            SaveEventStatus::Rejected(RejectedReason::Duplicate) => Saved::Duplicate,
+            SaveEventStatus::Rejected(RejectedReason::Ephemeral) => Saved::NotStored,
+            SaveEventStatus::Rejected(_) => Saved::Replaced,
+        })
+    }
+
+    /// Whether an event is served.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn contains(&self, id: &EventId) -> Result<bool, EventStoreError> {
+        Ok(self.database.event_by_id(id).await?.is_some())
+    }
+
+    /// One event by its id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn by_id(&self, id: &EventId) -> Result<Option<Event>, EventStoreError> {
+        Ok(self.database.event_by_id(id).await?)
+    }
+
+    /// All events that match, newest first, then lowest id. Holds the whole result: for small questions only.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn query(&self, filter: Filter) -> Result<Vec<Event>, EventStoreError> {
+        Ok(self.database.query(filter).await?.into_iter().collect())
+    }
+
+    /// Ids and times of all events that match, newest first; cheap, for results that are then read in chunks.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn index(&self, filter: Filter) -> Result<Vec<(EventId, Timestamp)>, EventStoreError> {
+        Ok(self.database.negentropy_items(filter).await?)
+    }
+
+    /// The events of a few ids, newest first; ids that are unknown are left out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn by_ids(&self, ids: &[EventId]) -> Result<Vec<Event>, EventStoreError> {
+        self.query(Filter::new().ids(ids.iter().copied())).await
+    }
+
+    /// How many events match.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count(&self, filter: Filter) -> Result<usize, EventStoreError> {
+        Ok(self.database.count(filter).await?)
+    }
+
+    /// Removes events for good; returns when that is durable.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn delete(&self, ids: &HashSet<EventId>) -> Result<(), EventStoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        Ok(self.database.delete(Filter::new().ids(ids.iter().copied())).await?)
+    }
+}

@@ -1,0 +1,6 @@
+//! What is kept: served events, and beside them our own tables.
+
+pub mod events;
+pub mod tables;
+
+pub use events::EventStore;
