@@ -4,9 +4,12 @@
 //! and then, in one step that survives a crash, the refs are set and the events are served. `docs/explanation` tells
 //! the whole story; the module documentation tells what each room may know.
 
+pub mod admission;
+pub mod authorize;
 pub mod clock;
 pub mod git;
 pub mod intake;
 pub mod nip34;
+pub mod promotion;
 pub mod relay;
 pub mod store;

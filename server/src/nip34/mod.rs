@@ -11,6 +11,7 @@ pub mod pull_request;
 pub mod refname;
 pub mod service;
 pub mod state;
+pub(crate) mod tags;
 
 pub use announcement::Announcement;
 pub use coordinate::{Coordinate, Identifier};

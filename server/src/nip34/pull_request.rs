@@ -1,4 +1,47 @@
-//! Placeholder.
-/// Placeholder.
-#[derive(Debug)]
-pub struct PullRequest;
+//! Pull requests (kind 1618) and their updates (kind 1619).
+
+use nostr::event::{Event, EventId};
+use nostr::key::PublicKey;
+
+use super::tags::{first, values};
+use super::{Coordinate, Oid, PULL_REQUEST, PULL_REQUEST_UPDATE, ShapeError};
+
+/// The most repositories a pull request can name; further `a` tags are left out.
+pub const MAX_COORDINATES: usize = 100;
+
+/// What a pull request or an update of one says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullRequest {
+    /// The event; its data lives at `refs/nostr/<id>`.
+    pub id: EventId,
+    /// Its author.
+    pub author: PublicKey,
+    /// The repositories it is for (`a` tags).
+    pub repositories: Vec<Coordinate>,
+    /// The tip's commit id (`c` tag). `None`: an id of the SHA-256 object format, which never arrives here.
+    pub tip: Option<Oid>,
+}
+
+impl PullRequest {
+    /// Reads a pull request or an update.
+    ///
+    /// # Errors
+    /// When the kind is another, or `c` is missing or no commit id.
+    pub fn from_event(event: &Event) -> Result<Self, ShapeError> {
+        if event.kind != PULL_REQUEST && event.kind != PULL_REQUEST_UPDATE {
+            return Err(ShapeError::Kind(PULL_REQUEST.as_u16()));
+        }
+        let tip = first(event, "c").ok_or(ShapeError::NoTip)?;
+        let sha256 = tip.len() == 64 && tip.bytes().all(|b| b.is_ascii_hexdigit());
+        let tip = match tip.parse::<Oid>() {
+            Ok(oid) if !oid.is_zero() => Some(oid),
+            _ if sha256 => None,
+            _ => return Err(ShapeError::Tip(tip.chars().take(80).collect())),
+        };
+        let mut repositories: Vec<Coordinate> =
+            values(event, "a").filter_map(|value| value.parse().ok()).take(MAX_COORDINATES).collect();
+        repositories.sort();
+        repositories.dedup();
+        Ok(Self { id: event.id, author: event.pubkey, repositories, tip })
+    }
+}

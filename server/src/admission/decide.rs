@@ -1,0 +1,119 @@
+//! The rows of the decision table for announcements, states and pull requests.
+
+use super::family::{Family, Hosted, Slot, Standing, Versioned};
+use super::{Decision, Prefix, Refusal};
+use crate::nip34::announcement::Listing;
+use crate::nip34::{Announcement, Coordinate, PullRequest, ServiceDomain, State};
+
+/// What happens to an announcement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnnouncementDecision {
+    /// What happens to the event.
+    pub decision: Decision,
+    /// The author's repository here is retired: this announcement no longer lists the service.
+    pub retires: bool,
+}
+
+/// Judges an announcement (requirements G01/relay/accepts-repository-events and /rejects-unlisted).
+#[must_use]
+pub fn announcement(family: &Family, new: &Announcement, service: &ServiceDomain) -> AnnouncementDecision {
+    let listing = new.listing(service);
+    let slot = family.announcements.get(&new.author);
+    let version = (new.created_at, new.id);
+    let stays = |decision| AnnouncementDecision { decision, retires: false };
+    if let Some(decision) = known(slot, version) {
+        return stays(decision);
+    }
+    if listing.complete() {
+        let served = slot.is_some_and(|slot| slot.served.is_some());
+        return stays(if served { Decision::Serve } else { Decision::Wait });
+    }
+    // Whoever stays must be vouched for by somebody else's announcement that lists us.
+    let others = family.hosted();
+    let vouched =
+        others.iter().any(|(owner, maintainers)| owner != &new.author && maintainers.contains(&new.author));
+    let retires = slot.and_then(Slot::newest).is_some_and(|known| known.hosted);
+    let decision = if vouched {
+        Decision::Serve
+    } else {
+        Decision::Refuse(Refusal::new(Prefix::Blocked, unlisted(new, listing, service)))
+    };
+    AnnouncementDecision { decision, retires }
+}
+
+/// Judges a state. Whether it has to wait is settled afterwards: its git data may be here.
+#[must_use]
+pub fn state(family: &Family, new: &State) -> Decision {
+    if let Some(decision) = known(family.states.get(&new.author), (new.created_at, new.id)) {
+        return decision;
+    }
+    if family.hosted().values().any(|maintainers| maintainers.contains(&new.author)) {
+        return Decision::Wait;
+    }
+    Decision::Refuse(Refusal::new(
+        Prefix::Restricted,
+        format!(
+            "you are no maintainer of a repository {:?} that is announced here; publish the repository \
+             announcement (kind 30617) that lists this service first, or ask its owner to list you",
+            new.identifier
+        ),
+    ))
+}
+
+/// Judges a pull request or an update of one. `served` and `waiting` say which of the repositories that it names are
+/// hosted here.
+#[must_use]
+pub fn pull_request(
+    new: &PullRequest,
+    served: impl Fn(&Coordinate) -> bool,
+    waiting: impl Fn(&Coordinate) -> bool,
+) -> Decision {
+    if new.repositories.iter().any(served) {
+        return Decision::Wait;
+    }
+    let reason = if new.repositories.is_empty() {
+        "no `a` tag names a repository (30617:<owner-pubkey-hex>:<identifier>)".to_owned()
+    } else if let Some(repository) = new.repositories.iter().find(|repository| waiting(repository)) {
+        format!(
+            "the repository {repository} itself still waits for its first push; publish this again when it is served"
+        )
+    } else {
+        "none of the repositories in its `a` tags is hosted here".to_owned()
+    };
+    Decision::Refuse(Refusal::new(Prefix::Restricted, reason))
+}
+
+fn known<T: Versioned>(
+    slot: Option<&Slot<T>>,
+    version: (nostr::types::Timestamp, nostr::event::EventId),
+) -> Option<Decision> {
+    match slot.map_or(Standing::Newest, |slot| slot.standing(version)) {
+        Standing::Served => Some(Decision::Known { waiting: false }),
+        Standing::Waiting => Some(Decision::Known { waiting: true }),
+        Standing::Older => Some(Decision::Refuse(Refusal::new(
+            Prefix::Replaced,
+            "a newer event of this kind, author and identifier is known here",
+        ))),
+        Standing::Newest => None,
+    }
+}
+
+fn unlisted(new: &Announcement, listing: Listing, service: &ServiceDomain) -> String {
+    let mut missing = Vec::new();
+    if !listing.clone {
+        missing.push(format!("`clone` lacks {}", service.clone_url(&new.coordinate())));
+    }
+    if !listing.relay {
+        missing.push(format!("`relays` lacks {}", service.relay_url()));
+    }
+    format!("the announcement does not list this service: {}", missing.join(" and "))
+}
+
+impl Hosted {
+    /// With the answer to whether it lists this service.
+    #[must_use]
+    pub fn new(announcement: Announcement, service: &ServiceDomain) -> Self {
+        let hosted = announcement.listing(service).complete();
+        Self { announcement, hosted }
+    }
+}

@@ -1,0 +1,101 @@
+//! What follows from the events that are known and the objects that are here.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use nostr::event::EventId;
+use nostr::key::PublicKey;
+
+use crate::admission::Family;
+use crate::nip34::{Oid, RefName, State};
+
+/// What the heads, tags and HEAD of a repository shall be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefTarget {
+    /// All branches and tags.
+    pub refs: BTreeMap<RefName, Oid>,
+    /// The branch HEAD shall point to; `None`: it stays as it is.
+    pub head: Option<RefName>,
+}
+
+/// What is to be done so that what is served and what the refs say agree again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Waiting events that are served from now on.
+    pub serve: BTreeSet<EventId>,
+    /// The authorised state of each hosted repository that has one. Complete, not only what changes.
+    pub repositories: BTreeMap<PublicKey, RefTarget>,
+    /// `refs/nostr/<id>` of the pull requests in `serve`, by owner.
+    pub pulls: Vec<(PublicKey, EventId, Oid)>,
+}
+
+/// All objects that anything waiting in a family waits for.
+#[must_use]
+pub fn wanted(family: &Family) -> BTreeSet<Oid> {
+    let states = family.states.values().filter_map(|slot| slot.waiting.as_ref());
+    let tips = family.pulls.values().filter_map(|pull| pull.tip);
+    states.flat_map(|state| state.refs.values().copied()).chain(tips).collect()
+}
+
+/// Settles a family. `here` says which of the [`wanted`] objects are in the family, with everything they reach.
+///
+/// Requirements G01/purgatory/released, /nothing-to-wait-for, G01/git/release and the decision table.
+#[must_use]
+pub fn settle(family: &Family, here: &HashSet<Oid>) -> Settled {
+    let mut settled = Settled::default();
+    let hosted = family.hosted();
+
+    let mut after = family.clone();
+    for (author, slot) in &mut after.states {
+        let Some(state) = slot.waiting.take_if(|state| may_be_served(family, &hosted, author, state, here))
+        else {
+            continue;
+        };
+        settled.serve.insert(state.id);
+        slot.served = Some(state);
+    }
+
+    for (owner, maintainers) in &hosted {
+        let Some(state) = after.authorised(maintainers) else { continue };
+        let slot = &family.announcements[owner];
+        if slot.served.is_none() && state.refs.is_empty() {
+            continue;
+        }
+        settled.serve.extend(slot.waiting.as_ref().map(|waiting| waiting.announcement.id));
+        let target = RefTarget { refs: state.refs.clone(), head: state.head.clone() };
+        settled.repositories.insert(*owner, target);
+    }
+
+    for pull in family.pulls.values() {
+        let Some(tip) = pull.tip.filter(|tip| here.contains(tip)) else { continue };
+        let named = || {
+            pull.repositories
+                .iter()
+                .filter(|named| named.identifier == family.identifier)
+                .map(|named| named.owner)
+        };
+        let is_served =
+            |owner: PublicKey| family.is_served(&owner) || settled.repositories.contains_key(&owner);
+        if named().any(is_served) {
+            settled.serve.insert(pull.id);
+            let refs = named().filter(|owner| hosted.contains_key(owner)).map(|owner| (owner, pull.id, tip));
+            settled.pulls.extend(refs);
+        }
+    }
+    settled
+}
+
+fn may_be_served(
+    family: &Family,
+    hosted: &BTreeMap<PublicKey, BTreeSet<PublicKey>>,
+    author: &PublicKey,
+    state: &State,
+    here: &HashSet<Oid>,
+) -> bool {
+    let mut authorised_for = hosted.iter().filter(|(_, maintainers)| maintainers.contains(author));
+    if state.refs.is_empty() {
+        // A state that empties a repository needs one that has been served.
+        authorised_for.any(|(owner, _)| family.is_served(owner))
+    } else {
+        authorised_for.next().is_some() && state.refs.values().all(|oid| here.contains(oid))
+    }
+}
