@@ -7,9 +7,12 @@
 pub mod admission;
 pub mod authorize;
 pub mod clock;
+pub mod directory;
 pub mod git;
+pub mod house;
 pub mod intake;
 pub mod nip34;
 pub mod promotion;
+pub mod purgatory;
 pub mod relay;
 pub mod store;

@@ -72,7 +72,6 @@ pub fn authorize(facts: &PushFacts<'_>, commands: &[RefCommand]) -> Ruling {
     let stateful: Vec<&RefCommand> = commands.iter().filter(|command| command.name.is_in_state()).collect();
     let on_state = judge_state_refs(facts, &stateful);
     ruling.promotes = on_state.as_ref().ok().copied().flatten();
-    let mixed = ruling.promotes.is_some();
     for command in commands {
         let result = match command.name.namespace() {
             Namespace::Branch | Namespace::Tag => match &on_state {
@@ -82,14 +81,19 @@ pub fn authorize(facts: &PushFacts<'_>, commands: &[RefCommand]) -> Ruling {
                     .cloned()
                     .unwrap_or_else(|| "refused with the others of this push".to_owned())),
             },
-            Namespace::Nostr => judge_nostr_ref(facts, command, mixed, &mut ruling),
+            Namespace::Nostr => judge_nostr_ref(facts, command, &mut ruling),
             Namespace::Other => Err(refusal::other_namespace()),
         };
         ruling.results.push(result);
     }
-    let all_state_refs_refused = on_state.is_err();
-    if all_state_refs_refused {
-        ruling.promotes = None;
+    // One pack, one fate: what nobody has signed must not come into the family with what somebody has.
+    if ruling.promotes.is_some() || !ruling.signed.is_empty() {
+        for (id, _) in std::mem::take(&mut ruling.unsigned) {
+            let name = RefName::nostr(&id);
+            for (result, _) in ruling.results.iter_mut().zip(commands).filter(|(_, c)| c.name == name) {
+                *result = Err(refusal::unsigned_with_signed());
+            }
+        }
     }
     ruling
 }
@@ -143,12 +147,7 @@ fn candidates<'a>(facts: &PushFacts<'a>) -> Vec<&'a State> {
     waiting
 }
 
-fn judge_nostr_ref(
-    facts: &PushFacts<'_>,
-    command: &RefCommand,
-    with_state: bool,
-    ruling: &mut Ruling,
-) -> Result<(), String> {
+fn judge_nostr_ref(facts: &PushFacts<'_>, command: &RefCommand, ruling: &mut Ruling) -> Result<(), String> {
     let Some(id) = command.name.nostr_event() else { return Err(refusal::malformed_nostr_ref()) };
     let current = facts.current.get(&command.name).copied();
     if current == Some(command.new) {
@@ -165,7 +164,6 @@ fn judge_nostr_ref(
         NamedEvent::PullRequest { names_identifier: false, .. } => Err(refusal::foreign_pull_request()),
         NamedEvent::PullRequest { tip, .. } => Err(refusal::other_tip(tip)),
         NamedEvent::Other => Err(refusal::no_pull_request()),
-        NamedEvent::Unknown if with_state => Err(refusal::unsigned_with_state()),
         NamedEvent::Unknown => {
             ruling.unsigned.push((id, command.new));
             Ok(())

@@ -41,8 +41,8 @@ pub(super) fn no_pull_request() -> String {
     "the event of that id is no pull request".to_owned()
 }
 
-pub(super) fn unsigned_with_state() -> String {
-    "the pull request is not known yet; push its ref apart from branches and tags".to_owned()
+pub(super) fn unsigned_with_signed() -> String {
+    "the pull request is not known yet; push its ref apart from the others".to_owned()
 }
 
 /// Why the result of a push is no signed state, by ref.

@@ -1,5 +1,11 @@
 //! The one funnel for events, whatever their source: verify → admission → serve, wait or refuse.
 
+mod deletions;
+pub mod funnel;
+pub(crate) mod tombstones;
+
+pub use funnel::Funnel;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 

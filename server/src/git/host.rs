@@ -1,0 +1,298 @@
+//! The house as the git shells see it: what is hosted, and what becomes of a push.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use nostr::event::EventId;
+
+use super::gate::{CommandResult, Gate, Hold, PushGate, Quarantine, RefCommand};
+use crate::admission::Family;
+use crate::authorize::{NamedEvent, PushFacts, Ruling, authorize};
+use crate::house::{House, HouseError};
+use crate::nip34::{Coordinate, Oid, PullRequest, RefName};
+use crate::promotion::meeting::Meeting;
+use crate::purgatory::unsigned::{self, Upload};
+
+/// The most `.have` lines offered to those who push.
+const MAX_HAVES: usize = 1_000;
+/// What somebody is told when this server failed; the cause is in the log.
+const FAILED: &str = "this server failed; nothing has changed; try again";
+
+/// Access to git and pushes: a handle on the house.
+#[derive(Debug, Clone)]
+pub struct Host(pub Arc<House>);
+
+#[async_trait::async_trait]
+impl PushGate for Host {
+    async fn open(&self, repository: &Coordinate) -> Result<Option<Gate>, String> {
+        let house = &self.0;
+        if !house.is_hosted(repository) {
+            return Ok(None);
+        }
+        let refs = if let Some(refs) = house.repositories.cached(repository) {
+            Some(refs)
+        } else {
+            let (house, repository) = (Arc::clone(house), repository.clone());
+            let load = tokio::task::spawn_blocking(move || house.repositories.snapshot(&repository));
+            load.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?
+        };
+        let Some(refs) = refs else { return Err(format!("{repository} is announced but not on disk")) };
+        let git_data = &house.plan.git_data;
+        let unsigned_objects = if refs.unsigned.is_empty() {
+            Vec::new()
+        } else {
+            let uploads = house.unsigned.lock().to(repository);
+            uploads.iter().filter_map(|upload| upload.objects(git_data)).collect()
+        };
+        Ok(Some(Gate {
+            refs,
+            path: house.repositories.path(repository),
+            family_objects: house.families.objects(&repository.identifier),
+            unsigned_objects,
+            haves: house.haves(repository),
+        }))
+    }
+
+    fn quarantine(&self) -> std::io::Result<Quarantine> {
+        let folder = tempfile::tempdir_in(self.0.plan.git_data.join(".grasp/quarantine"))?;
+        std::fs::create_dir_all(folder.path().join("pack"))?;
+        Ok(Quarantine::new(folder))
+    }
+
+    async fn judge(&self, repository: &Coordinate, commands: &[RefCommand]) -> (Vec<CommandResult>, Hold) {
+        let hold = Hold::new(self.0.holds.hold(&repository.identifier));
+        let (target, pushed) = (repository.clone(), commands.to_vec());
+        let judged = self.0.operate(move |house| async move {
+            let _locked = house.locks.lock(&BTreeSet::from([target.identifier.clone()])).await;
+            house.finish_all().await?;
+            let (_, ruling) = house.rule(&target, &pushed).await?;
+            Ok(ruling)
+        });
+        match judged.await {
+            Ok(ruling) => (ruling.results, hold),
+            Err(error) => (failed(&error, commands), hold),
+        }
+    }
+
+    async fn land(
+        &self,
+        repository: &Coordinate,
+        commands: &[RefCommand],
+        atomic: bool,
+        quarantine: Option<Quarantine>,
+    ) -> Vec<CommandResult> {
+        let (target, pushed) = (repository.clone(), commands.to_vec());
+        let identifier = repository.identifier.clone();
+        let landed = self.0.operate(move |house| async move {
+            let _locked = house.locks.lock(&BTreeSet::from([identifier.clone()])).await;
+            house.finish_all().await?;
+            let landed = house.land(&target, &pushed, atomic, quarantine.as_ref()).await;
+            if landed.is_err() {
+                house.undo_adoptions(Some(&identifier))?;
+            }
+            landed
+        });
+        match landed.await {
+            Ok(results) => {
+                self.0.start_upkeep(repository);
+                results
+            }
+            Err(error) => failed(&error, commands),
+        }
+    }
+}
+
+fn failed(error: &HouseError, commands: &[RefCommand]) -> Vec<CommandResult> {
+    tracing::error!(%error, "a push could not be judged or landed");
+    commands.iter().map(|_| Err(FAILED.to_owned())).collect()
+}
+
+impl House {
+    /// Whether a repository is hosted here, served or waiting.
+    #[must_use]
+    pub fn is_hosted(&self, repository: &Coordinate) -> bool {
+        self.directory.read().standing(repository).is_some_and(|standing| standing.hosted)
+    }
+
+    /// Tips of the family's other repositories that are in memory: what a client need not send again.
+    fn haves(&self, repository: &Coordinate) -> Vec<Oid> {
+        let siblings = self.siblings(repository);
+        let snapshots = siblings.iter().filter_map(|sibling| self.repositories.cached(sibling));
+        let mut haves = BTreeSet::new();
+        for refs in snapshots {
+            haves
+                .extend(refs.refs.iter().map(|entry| entry.oid).take(MAX_HAVES - haves.len().min(MAX_HAVES)));
+        }
+        haves.into_iter().collect()
+    }
+
+    /// Judges a push by what is known now. The caller holds the identifier's lock.
+    async fn rule(
+        &self,
+        repository: &Coordinate,
+        commands: &[RefCommand],
+    ) -> Result<(Family, Ruling), HouseError> {
+        let family = self.load(&repository.identifier).await?;
+        if !family.is_hosted(&repository.owner) {
+            let gone = || Err("the repository is not hosted here any more".to_owned());
+            let results = commands.iter().map(|_| gone()).collect();
+            return Ok((family, Ruling { results, ..Ruling::default() }));
+        }
+        let refs = self.repositories.snapshot(repository)?;
+        let entries = refs.iter().flat_map(|refs| &refs.refs);
+        let current: BTreeMap<RefName, Oid> = entries.map(|entry| (entry.name.clone(), entry.oid)).collect();
+        let mut events = BTreeMap::new();
+        for id in commands.iter().filter_map(|command| command.name.nostr_event()) {
+            events.insert(id, self.named_event(&id, repository).await?);
+        }
+        let facts =
+            PushFacts { family: &family, owner: &repository.owner, current: &current, events: &events };
+        let mut ruling = authorize(&facts, commands);
+        self.bound_uploads(repository, commands, &mut ruling);
+        Ok((family, ruling))
+    }
+
+    async fn named_event(&self, id: &EventId, repository: &Coordinate) -> Result<NamedEvent, HouseError> {
+        let Some(event) = self.known_event(id).await? else { return Ok(NamedEvent::Unknown) };
+        let Ok(pull) = PullRequest::from_event(&event) else { return Ok(NamedEvent::Other) };
+        let names_identifier =
+            pull.repositories.iter().any(|named| named.identifier == repository.identifier);
+        Ok(NamedEvent::PullRequest { tip: pull.tip, names_identifier })
+    }
+
+    /// Refuses uploads that nobody has signed when there is no room for more.
+    fn bound_uploads(&self, repository: &Coordinate, commands: &[RefCommand], ruling: &mut Ruling) {
+        if ruling.unsigned.is_empty() {
+            return;
+        }
+        let bounds = &self.plan.bounds;
+        let unsigned = self.unsigned.lock();
+        let here = unsigned.to(repository).len() + ruling.unsigned.len();
+        if unsigned.bytes() < bounds.unsigned_bytes && here <= bounds.unsigned_per_repository {
+            return;
+        }
+        for (id, _) in std::mem::take(&mut ruling.unsigned) {
+            let name = RefName::nostr(&id);
+            for (result, _) in ruling.results.iter_mut().zip(commands).filter(|(_, c)| c.name == name) {
+                *result = Err("too many uploads wait for their event here; publish the pull request first, \
+                               then push"
+                    .to_owned());
+            }
+        }
+    }
+
+    async fn land(
+        &self,
+        repository: &Coordinate,
+        commands: &[RefCommand],
+        atomic: bool,
+        quarantine: Option<&Quarantine>,
+    ) -> Result<Vec<CommandResult>, HouseError> {
+        let (family, ruling) = self.rule(repository, commands).await?;
+        if atomic && ruling.results.iter().any(Result::is_err) {
+            return Ok(ruling.results.into_iter().map(atomically).collect());
+        }
+        if !ruling.changes_anything() {
+            return Ok(ruling.results);
+        }
+        let mut meeting = Meeting::new(self, [family]);
+        if ruling.unsigned.is_empty() {
+            if let Some(quarantine) = quarantine {
+                self.adopt(&repository.identifier, quarantine.objects())?;
+            }
+            for (id, _) in &ruling.signed {
+                for upload in self.unsigned.lock().for_event(id) {
+                    meeting.drop_upload(upload);
+                }
+            }
+        } else {
+            for upload in self.take_uploads(repository, &ruling.unsigned, quarantine)? {
+                meeting.upload(upload);
+            }
+        }
+        meeting.restart_clocks(&repository.identifier, |owner| *owner == repository.owner);
+        meeting.settle()?;
+        let promoted: Vec<EventId> =
+            ruling.promotes.iter().chain(ruling.signed.iter().map(|(id, _)| id)).copied().collect();
+        let missing = promoted.iter().find(|id| meeting.still_waits(id)).copied();
+        if let Some(id) = missing {
+            // The state or pull request names an object that neither the push nor the family has.
+            self.undo_adoptions(Some(&repository.identifier))?;
+            let reason = format!("objects that event {id} names are missing; push all of them");
+            return Ok(ruling.results.into_iter().map(|result| result.and(Err(reason.clone()))).collect());
+        }
+        meeting.commit().await?;
+        Ok(ruling.results)
+    }
+
+    /// Moves the objects of uploads that nobody has signed to their own place.
+    fn take_uploads(
+        &self,
+        repository: &Coordinate,
+        uploads: &[(EventId, Oid)],
+        quarantine: Option<&Quarantine>,
+    ) -> Result<Vec<Upload>, HouseError> {
+        let mut taken = Vec::new();
+        for (id, tip) in uploads {
+            // Each upload has a folder of its own, so that dropping one frees its bytes.
+            let (folder, bytes) = match quarantine {
+                Some(quarantine) => self.copy_aside(quarantine.objects())?,
+                None => (None, 0),
+            };
+            taken.push(Upload {
+                repository: repository.clone(),
+                id: *id,
+                tip: *tip,
+                deadline: self.now() + self.plan.patience.uploads,
+                folder,
+                bytes,
+            });
+        }
+        Ok(taken)
+    }
+
+    fn copy_aside(&self, objects: &Path) -> Result<(Option<String>, u64), HouseError> {
+        let pack = objects.join("pack");
+        if !pack.exists() {
+            return Ok((None, 0));
+        }
+        let folder =
+            tempfile::Builder::new().prefix("upload-").tempdir_in(unsigned::root(&self.plan.git_data))?;
+        std::fs::create_dir_all(folder.path().join("pack"))?;
+        std::fs::create_dir_all(folder.path().join("info"))?;
+        let mut bytes = 0;
+        for entry in std::fs::read_dir(&pack)? {
+            let entry = entry?;
+            bytes += entry.metadata()?.len();
+            std::fs::File::open(entry.path())?.sync_all()?;
+            std::fs::hard_link(entry.path(), folder.path().join("pack").join(entry.file_name()))?;
+        }
+        super::files::flush_folder(&folder.path().join("pack"))?;
+        super::files::flush_folder(&unsigned::root(&self.plan.git_data))?;
+        // From here on the table says whether the folder is wanted; a start sweeps those that are not.
+        let name = folder.keep().file_name().map(|name| name.to_string_lossy().into_owned());
+        Ok((name, bytes))
+    }
+
+    /// Repacks a family in the background when many packs have come together, one family at a time.
+    fn start_upkeep(self: &Arc<Self>, repository: &Coordinate) {
+        if !self.families.needs_upkeep(&repository.identifier) {
+            return;
+        }
+        let (house, identifier) = (Arc::clone(self), repository.identifier.clone());
+        tokio::spawn(async move {
+            let Ok(_one) = house.upkeep.try_acquire() else { return };
+            let _adopting = house.locks.lock(&BTreeSet::from([identifier.clone()])).await;
+            match house.families.upkeep(&identifier).status().await {
+                Ok(status) if status.success() => tracing::info!(%identifier, "family repacked"),
+                Ok(status) => tracing::warn!(%identifier, %status, "a family could not be repacked"),
+                Err(error) => tracing::warn!(%identifier, %error, "a family could not be repacked"),
+            }
+        });
+    }
+}
+
+fn atomically(result: CommandResult) -> CommandResult {
+    result.and(Err("atomic push: another ref was refused".to_owned()))
+}

@@ -1,0 +1,208 @@
+//! Everything that is known here, held together: stores, purgatory, directory, and the locks between them.
+//!
+//! The house takes no decision: it loads what the pure rooms judge by, and does what they say. Whatever changes a
+//! repository, its announcements, states or pull requests runs under the lock of its identifier, one at a time, on a
+//! thread that may block; whatever it promises is written first.
+
+pub mod in_flight;
+pub mod locks;
+mod open;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use nostr::event::{Event, EventId};
+use nostr::filter::Filter;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use crate::admission::curation::Curation;
+use crate::admission::{Family, Hosted, Slot};
+use crate::clock::Clock;
+use crate::directory::Directory;
+use crate::git::family::{Families, FamilyError};
+use crate::git::repository::{Repositories, RepositoryError};
+use crate::nip34::{ANNOUNCEMENT, Announcement, Identifier, PullRequest, STATE, ServiceDomain, State};
+use crate::promotion::journal::CommitRecord;
+use crate::purgatory::unsigned::Unsigned;
+use crate::purgatory::{Patience, Purgatory};
+use crate::relay::feed::Feed;
+use crate::store::EventStore;
+use crate::store::events::EventStoreError;
+use crate::store::tables::{Tables, TablesError};
+
+use in_flight::InFlight;
+use locks::{Holds, Locks};
+pub use open::OpenError;
+
+/// How many operations on repositories run side by side; each occupies a thread that may block.
+const OPERATIONS: usize = 64;
+
+/// Bounds of what waits.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Events in purgatory.
+    pub waiting_events: usize,
+    /// Bytes on disk of uploads that no event names.
+    pub unsigned_bytes: u64,
+    /// Such uploads to one repository.
+    pub unsigned_per_repository: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { waiting_events: 10_000, unsigned_bytes: 10 << 30, unsigned_per_repository: 256 }
+    }
+}
+
+/// What a house is built with.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// How this service is listed in announcements.
+    pub service: ServiceDomain,
+    /// The folder of all git data.
+    pub git_data: PathBuf,
+    /// The operator's lists.
+    pub curation: Curation,
+    /// How long things wait.
+    pub patience: Patience,
+    /// How much may wait.
+    pub bounds: Bounds,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// The house.
+#[derive(Debug)]
+pub struct House {
+    pub(crate) plan: Plan,
+    pub(crate) store: EventStore,
+    pub(crate) tables: Tables,
+    pub(crate) families: Families,
+    pub(crate) repositories: Repositories,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) purgatory: Mutex<Purgatory>,
+    pub(crate) unsigned: Mutex<Unsigned>,
+    pub(crate) directory: RwLock<Directory>,
+    pub(crate) in_flight: Mutex<InFlight>,
+    pub(crate) locks: Locks,
+    pub(crate) holds: Holds,
+    /// Records that were written but could not be finished; done before anything else.
+    pub(crate) unfinished: Mutex<BTreeMap<u64, CommitRecord>>,
+    pub(crate) next_record: AtomicU64,
+    pub(crate) upkeep: Semaphore,
+    operations: Arc<Semaphore>,
+    tasks: TaskTracker,
+    _lock: std::fs::File,
+}
+
+/// One of the stores failed: what the person is told is "error:", what the operator reads is this.
+#[derive(Debug, thiserror::Error)]
+pub enum HouseError {
+    /// The event database.
+    #[error(transparent)]
+    Events(#[from] EventStoreError),
+    /// Our own database.
+    #[error(transparent)]
+    Tables(#[from] TablesError),
+    /// A family.
+    #[error(transparent)]
+    Family(#[from] FamilyError),
+    /// A repository.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    /// The file system.
+    #[error("the file system failed: {0}")]
+    Io(#[from] std::io::Error),
+    /// The task died.
+    #[error("an operation ended early: {0}")]
+    Ended(String),
+}
+
+impl House {
+    /// Now, in Unix seconds.
+    pub(crate) fn now(&self) -> u64 {
+        self.plan.clock.now().as_secs()
+    }
+
+    /// Runs an operation to its end on a thread that may block, whatever becomes of the caller.
+    pub(crate) async fn operate<T, F>(
+        self: &Arc<Self>,
+        operation: impl FnOnce(Arc<Self>) -> F + Send + 'static,
+    ) -> Result<T, HouseError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, HouseError>>,
+    {
+        let ended = |error: &dyn std::fmt::Display| HouseError::Ended(error.to_string());
+        let permit = Arc::clone(&self.operations).acquire_owned().await.map_err(|error| ended(&error))?;
+        let house = Arc::clone(self);
+        let runtime = tokio::runtime::Handle::current();
+        let task = self.tasks.spawn_blocking(move || {
+            let _permit = permit;
+            runtime.block_on(operation(house))
+        });
+        task.await.map_err(|error| ended(&error))?
+    }
+
+    /// Waits until the running operations have ended. New ones may still begin: close the doors first.
+    pub async fn rest(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Everything known about one identifier.
+    pub(crate) async fn load(&self, identifier: &Identifier) -> Result<Family, HouseError> {
+        let mut family = Family::new(identifier.clone());
+        let filter = Filter::new().kinds([ANNOUNCEMENT, STATE]).identifier(identifier.as_str());
+        for event in self.store.query(filter).await? {
+            self.enter(&mut family, &event, true);
+        }
+        for waiting in self.purgatory.lock().of(identifier) {
+            self.enter(&mut family, &waiting.event, false);
+        }
+        Ok(family)
+    }
+
+    /// Enters an event into the facts about its identifier.
+    pub(crate) fn enter(&self, family: &mut Family, event: &Event, served: bool) {
+        fn put<T>(slot: &mut Slot<T>, value: T, served: bool) {
+            if served {
+                slot.served = Some(value);
+            } else {
+                slot.waiting = Some(value);
+            }
+        }
+        if event.kind == ANNOUNCEMENT {
+            let Ok(announcement) = Announcement::from_event(event) else { return };
+            if announcement.identifier == family.identifier {
+                let announced = Hosted::new(announcement, &self.plan.service);
+                put(family.announcements.entry(event.pubkey).or_default(), announced, served);
+            }
+        } else if event.kind == STATE {
+            let Ok(state) = State::from_event(event) else { return };
+            if state.identifier == family.identifier {
+                put(family.states.entry(event.pubkey).or_default(), state, served);
+            }
+        } else if !served && let Ok(pull) = PullRequest::from_event(event) {
+            family.pulls.insert(pull.id, pull);
+        }
+    }
+
+    /// A served or waiting event.
+    pub(crate) async fn known_event(&self, id: &EventId) -> Result<Option<Event>, HouseError> {
+        let waiting = self.purgatory.lock().get(id).map(|waiting| waiting.event.clone());
+        match waiting {
+            Some(event) => Ok(Some(event)),
+            None => Ok(self.store.by_id(id).await?),
+        }
+    }
+
+    /// The other owners whose repository of an identifier is hosted here.
+    pub(crate) fn siblings(&self, of: &crate::nip34::Coordinate) -> BTreeSet<crate::nip34::Coordinate> {
+        self.directory.read().siblings(of)
+    }
+}

@@ -1,0 +1,126 @@
+//! Deletion requests carried out (NIP-09, requirements G01/relay/deletion and G01/purgatory/withdrawn).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use nostr::event::{Event, Kind};
+use nostr::filter::Filter;
+
+use super::{Answer, tombstones};
+use crate::admission::deletion::{Targets, foreign_only};
+use crate::admission::related::Address;
+use crate::house::{House, HouseError};
+use crate::nip34::{ANNOUNCEMENT, Announcement, Identifier, PullRequest};
+use crate::promotion::meeting::Meeting;
+use crate::purgatory;
+
+/// The known events that a request may delete.
+#[derive(Debug, Default)]
+struct Found {
+    served: Vec<Event>,
+    waiting: Vec<Event>,
+}
+
+impl House {
+    pub(super) async fn deletion(self: Arc<Self>, event: Event) -> Result<Answer, HouseError> {
+        if self.store.contains(&event.id).await? {
+            return Ok(Answer::yes("duplicate: already have this event"));
+        }
+        let targets = match Targets::of(&event) {
+            Ok(targets) => targets,
+            Err(refusal) => return Ok(refusal.into()),
+        };
+        // What is found tells which locks are needed; what counts is what is found under them.
+        let identifiers = self.find(&event, &targets).await?.identifiers();
+        let _locked = self.locks.lock(&identifiers).await;
+        self.finish_all().await?;
+        let mut found = self.find(&event, &targets).await?;
+        found.keep_within(&identifiers);
+        if found.served.is_empty() && found.waiting.is_empty() {
+            return Ok(foreign_only().into());
+        }
+        let mut families = Vec::new();
+        for identifier in &identifiers {
+            families.push(self.load(identifier).await?);
+        }
+        let mut meeting = Meeting::new(&self, families);
+        for id in &targets.events {
+            meeting.write(tombstones::event(&event.pubkey, id));
+        }
+        for address in &targets.addresses {
+            meeting.bury(address, event.created_at.as_secs());
+        }
+        for gone in found.waiting.iter().chain(&found.served) {
+            meeting.write(tombstones::event(&gone.pubkey, &gone.id));
+            meeting.withdraw(gone);
+        }
+        meeting.serve(event);
+        meeting.settle()?;
+        meeting.commit().await?;
+        Ok(Answer::yes(""))
+    }
+
+    /// The author's own known events that the request names. A request cannot delete a request.
+    async fn find(&self, request: &Event, targets: &Targets) -> Result<Found, HouseError> {
+        let mut found = Found::default();
+        let own = |event: &Event| event.pubkey == request.pubkey && event.kind != Kind::EventDeletion;
+        let ids: Vec<_> = targets.events.iter().copied().collect();
+        if !ids.is_empty() {
+            found.served.extend(self.store.by_ids(&ids).await?.into_iter().filter(&own));
+        }
+        {
+            let purgatory = self.purgatory.lock();
+            let waiting = ids.iter().filter_map(|id| purgatory.get(id)).map(|waiting| &waiting.event);
+            found.waiting.extend(waiting.filter(|event| own(event)).cloned());
+        }
+        let until = request.created_at;
+        for address in &targets.addresses {
+            let mut filter = Filter::new().author(address.author).kind(Kind::from(address.kind)).until(until);
+            if Kind::from(address.kind).is_addressable() {
+                filter = filter.identifier(&address.d);
+            }
+            let same = |event: &Event| Address::of(event).as_ref() == Some(address) && own(event);
+            found.served.extend(self.store.query(filter).await?.into_iter().filter(same));
+            let Ok(identifier) = Identifier::new(&address.d) else { continue };
+            let purgatory = self.purgatory.lock();
+            let waiting = purgatory.of(&identifier).map(|waiting| &waiting.event);
+            found.waiting.extend(waiting.filter(|event| same(event) && event.created_at <= until).cloned());
+        }
+        Ok(found)
+    }
+}
+
+impl Found {
+    fn identifiers(&self) -> BTreeSet<Identifier> {
+        self.served.iter().chain(&self.waiting).flat_map(purgatory::identifiers).collect()
+    }
+
+    /// Leaves out what came up only after the locks were chosen.
+    fn keep_within(&mut self, identifiers: &BTreeSet<Identifier>) {
+        let within = |event: &Event| purgatory::identifiers(event).is_subset(identifiers);
+        self.served.retain(within);
+        self.waiting.retain(within);
+    }
+}
+
+impl Meeting<'_> {
+    /// Takes a deleted event out, and what hangs on it: repository, refs.
+    fn withdraw(&mut self, gone: &Event) {
+        if gone.kind == ANNOUNCEMENT
+            && let Ok(announcement) = Announcement::from_event(gone)
+        {
+            let repository = announcement.coordinate();
+            let hosted = self.family(&repository.identifier).is_some_and(|f| f.is_hosted(&repository.owner));
+            if hosted {
+                self.retire(&repository);
+            }
+        }
+        if let Ok(pull) = PullRequest::from_event(gone) {
+            for repository in pull.repositories {
+                self.nostr_ref(repository, &pull.id, None);
+            }
+        }
+        self.drop_waiting(&gone.id);
+        self.drop_served(gone.id);
+    }
+}

@@ -1,0 +1,383 @@
+//! The intake of the house: what every event goes through, from the wire to the stores.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use nostr::event::{Event, Kind};
+use nostr::filter::{Filter, SingleLetterTag};
+
+use super::{Answer, Intake, Source, tombstones};
+use crate::admission::related::{self, Address, Relations, is_about_a_person, opens_doors};
+use crate::admission::{Decision, Prefix, Refusal, decide};
+use crate::house::{House, HouseError};
+use crate::nip34::{
+    ANNOUNCEMENT, Announcement, Coordinate, ISSUE, Identifier, PATCH, PULL_REQUEST, PULL_REQUEST_UPDATE,
+    PullRequest, STATE, ShapeError, State,
+};
+use crate::promotion::meeting::Meeting;
+use crate::purgatory;
+use crate::store::events::Saved;
+use crate::store::tables::Table;
+
+/// How far ahead of the clock an event may be dated, in seconds (NIP-11 `created_at_upper_limit`).
+pub const MAX_FUTURE_SECONDS: u64 = 15 * 60;
+/// Events with more text than this are verified on a thread that may block, in bytes.
+const LARGE_EVENT: usize = 64 * 1024;
+/// How many addresses of one event are looked up; events name one or two.
+const MAX_ADDRESS_LOOKUPS: usize = 20;
+/// What the store can tell apart of a `d` value, in bytes; longer ones that agree so far would replace each other.
+const INDEXED_IDENTIFIER: usize = 182;
+
+/// How a purgatory answer begins (requirement G01/purgatory/ok-message).
+pub const PURGATORY_MESSAGE: &str = "purgatory: won't be served until git data arrives";
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Self {
+        Self::no(refusal.to_string())
+    }
+}
+
+impl From<ShapeError> for Answer {
+    fn from(error: ShapeError) -> Self {
+        Self::no(format!("{}: {error}", Prefix::Invalid.as_str()))
+    }
+}
+
+impl From<HouseError> for Answer {
+    fn from(error: HouseError) -> Self {
+        tracing::error!(%error, "an event could not be taken in");
+        Self::no("error: this server could not store the event; its operator finds the cause in the log")
+    }
+}
+
+/// The intake: a handle on the house.
+#[derive(Debug, Clone)]
+pub struct Funnel(pub Arc<House>);
+
+#[async_trait::async_trait]
+impl Intake for Funnel {
+    async fn submit(&self, event: Event, source: &Source) -> BoxFuture<'static, Answer> {
+        let house = Arc::clone(&self.0);
+        let synced = matches!(source, Source::Sync);
+        let event = match verified(event).await {
+            Ok(event) => event,
+            Err(answer) => return ready(answer),
+        };
+        if let Err(answer) = house.check_door(&event, synced) {
+            return ready(answer);
+        }
+        let kind = event.kind;
+        if kind == ANNOUNCEMENT || kind == STATE || kind == PULL_REQUEST || kind == PULL_REQUEST_UPDATE {
+            let done = house.operate(move |house| async move { house.repository_event(event, synced).await });
+            return ready(done.await.unwrap_or_else(Answer::from));
+        }
+        if kind == Kind::EventDeletion {
+            let done = house.operate(move |house| async move { house.deletion(event).await });
+            return ready(done.await.unwrap_or_else(Answer::from));
+        }
+        match house.related_event(event).await {
+            Ok(pending) => pending,
+            Err(error) => ready(error.into()),
+        }
+    }
+}
+
+fn ready(answer: Answer) -> BoxFuture<'static, Answer> {
+    futures_util::future::ready(answer).boxed()
+}
+
+/// Id and signature first: nothing is remembered under an id that was only claimed.
+async fn verified(event: Event) -> Result<Event, Answer> {
+    let check = |event: Event| match event.verify() {
+        Ok(()) => Ok(event),
+        Err(error) => Err(Answer::no(format!("invalid: {error}"))),
+    };
+    let size = event.content.len() + event.tags.len() * 64;
+    if size < LARGE_EVENT {
+        return check(event);
+    }
+    let task = tokio::task::spawn_blocking(move || check(event));
+    task.await.unwrap_or_else(|_| Err(Answer::no("error: the event could not be verified")))
+}
+
+impl House {
+    /// What is asked of every event, whatever its kind.
+    fn check_door(&self, event: &Event, synced: bool) -> Result<(), Answer> {
+        let now = self.plan.clock.now();
+        if event.created_at.as_secs() > now.as_secs() + MAX_FUTURE_SECONDS {
+            return Err(Answer::no(
+                "invalid: the event is dated more than 15 minutes ahead of this server's clock",
+            ));
+        }
+        if event.is_expired_at(now) {
+            return Err(Answer::no("invalid: the event has expired (NIP-40)"));
+        }
+        if event.kind == Kind::Authentication {
+            return Err(Answer::no(
+                "invalid: authentication events are sent by AUTH, and stored nowhere (NIP-42)",
+            ));
+        }
+        if tombstones::buries(&self.tables, event).map_err(HouseError::from)? {
+            return Err(Answer::no("blocked: the event was deleted by its author (NIP-09)"));
+        }
+        if synced && self.has_expired(event).map_err(HouseError::from)? {
+            return Err(Answer::no(
+                "blocked: the event has waited here in vain; its author may publish it anew",
+            ));
+        }
+        self.plan.curation.check(event).map_err(Answer::from)
+    }
+
+    fn has_expired(&self, event: &Event) -> Result<bool, crate::store::tables::TablesError> {
+        let until = self.tables.get(Table::Expired, event.id.as_bytes())?;
+        let until = until.and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+        Ok(until.is_some_and(|until| self.now() < until))
+    }
+
+    /// Announcements, states, pull requests and their updates.
+    async fn repository_event(self: Arc<Self>, event: Event, synced: bool) -> Result<Answer, HouseError> {
+        let identifiers = purgatory::identifiers(&event);
+        let _locked = self.locks.lock(&identifiers).await;
+        self.finish_all().await?;
+        if self.store.contains(&event.id).await? {
+            return Ok(Answer::yes("duplicate: already have this event"));
+        }
+        if self.purgatory.lock().get(&event.id).is_some() {
+            return Ok(waits());
+        }
+        if self.purgatory.lock().len() >= self.plan.bounds.waiting_events {
+            return Ok(Answer::no(
+                "rate-limited: too much waits for git data here at the moment; try again later",
+            ));
+        }
+        if let Some(answer) = self.check_index(&event, &identifiers).await? {
+            return Ok(answer);
+        }
+        if event.kind == ANNOUNCEMENT {
+            self.announcement(event, synced).await
+        } else if event.kind == STATE {
+            self.state(event, synced).await
+        } else {
+            self.pull_request(event, synced, &identifiers).await
+        }
+    }
+
+    async fn announcement(&self, event: Event, synced: bool) -> Result<Answer, HouseError> {
+        let new = match Announcement::from_event(&event) {
+            Ok(new) => new,
+            Err(error) => return Ok(error.into()),
+        };
+        let family = self.load(&new.identifier).await?;
+        let judged = decide::announcement(&family, &new, &self.plan.service);
+        let was_hosted = family.is_hosted(&new.author);
+        let mut meeting = Meeting::new(self, [family]);
+        let coordinate = new.coordinate();
+        if judged.retires {
+            meeting.retire(&coordinate);
+            if let Some(address) = Address::of(&event) {
+                // What it replaces stays away; it itself may come again, and so may anything newer.
+                meeting.bury(&address, event.created_at.as_secs().saturating_sub(1));
+            }
+        }
+        let id = event.id;
+        match judged.decision {
+            Decision::Known { .. } => return Ok(Answer::yes("duplicate: already have this event")),
+            Decision::Refuse(refusal) => {
+                if judged.retires {
+                    meeting.settle()?;
+                    meeting.commit().await?;
+                }
+                return Ok(refusal.into());
+            }
+            Decision::Serve => meeting.serve(event),
+            Decision::Wait => meeting.wait(event, synced),
+        }
+        let hosted = new.listing(&self.plan.service).complete();
+        if hosted {
+            self.repositories.ensure(&coordinate)?;
+            if !was_hosted {
+                meeting.welcome(&coordinate).await?;
+            }
+        }
+        meeting.settle()?;
+        let waiting = meeting.waits(&id);
+        meeting.commit().await?;
+        Ok(if waiting { waits() } else { Answer::yes("") })
+    }
+
+    async fn state(&self, event: Event, synced: bool) -> Result<Answer, HouseError> {
+        let new = match State::from_event(&event) {
+            Ok(new) => new,
+            Err(error) => return Ok(error.into()),
+        };
+        let family = self.load(&new.identifier).await?;
+        let hosted = family.hosted();
+        match decide::state(&family, &new) {
+            Decision::Known { .. } => return Ok(Answer::yes("duplicate: already have this event")),
+            Decision::Refuse(refusal) => return Ok(refusal.into()),
+            Decision::Serve | Decision::Wait => {}
+        }
+        let mut meeting = Meeting::new(self, [family]);
+        let id = event.id;
+        meeting.wait(event, synced);
+        meeting.restart_clocks(&new.identifier, |owner| {
+            hosted.get(owner).is_some_and(|maintainers| maintainers.contains(&new.author))
+        });
+        meeting.settle()?;
+        let waiting = meeting.waits(&id);
+        meeting.commit().await?;
+        Ok(if waiting { waits() } else { Answer::yes("") })
+    }
+
+    async fn pull_request(
+        &self,
+        event: Event,
+        synced: bool,
+        identifiers: &BTreeSet<Identifier>,
+    ) -> Result<Answer, HouseError> {
+        let new = match PullRequest::from_event(&event) {
+            Ok(new) => new,
+            Err(error) => return Ok(error.into()),
+        };
+        let standing = |repository: &Coordinate| {
+            self.directory.read().standing(repository).filter(|standing| standing.hosted)
+        };
+        let served = |repository: &Coordinate| standing(repository).is_some_and(|standing| standing.served);
+        let waiting = |repository: &Coordinate| standing(repository).is_some_and(|standing| !standing.served);
+        if let Decision::Refuse(refusal) = decide::pull_request(&new, served, waiting) {
+            return Ok(refusal.into());
+        }
+        let mut families = Vec::new();
+        for identifier in identifiers {
+            families.push(self.load(identifier).await?);
+        }
+        let mut meeting = Meeting::new(self, families);
+        for upload in self.unsigned.lock().for_event(&new.id) {
+            let named = identifiers.contains(&upload.repository.identifier);
+            if named && Some(upload.tip) == new.tip {
+                if let Some(objects) = upload.objects(&self.plan.git_data) {
+                    self.adopt(&upload.repository.identifier, &objects)?;
+                }
+            }
+            meeting.drop_upload(upload);
+        }
+        let id = event.id;
+        meeting.wait(event, synced);
+        meeting.settle()?;
+        let waiting = meeting.waits(&id);
+        meeting.commit().await?;
+        Ok(if waiting { waits() } else { Answer::yes("") })
+    }
+
+    /// Everything else: taken when it is related to what is served here.
+    async fn related_event(self: Arc<Self>, event: Event) -> Result<BoxFuture<'static, Answer>, HouseError> {
+        let relations = Relations::of(&event);
+        if !self.is_related(&event, &relations).await? {
+            return Ok(ready(related::unrelated(&event).into()));
+        }
+        self.in_flight.lock().change(&event, &relations, true);
+        self.feed.expect(&[event.id]);
+        Ok(async move {
+            let saved = self.save_and_deliver(&event).await;
+            self.in_flight.lock().change(&event, &relations, false);
+            match saved {
+                Ok(Saved::New | Saved::NotStored) => Answer::yes(""),
+                Ok(Saved::Duplicate) => Answer::yes("duplicate: already have this event"),
+                Ok(Saved::Replaced) => {
+                    Answer::no("replaced: a newer event of this kind and author is known here")
+                }
+                Err(error) => error.into(),
+            }
+        }
+        .boxed())
+    }
+
+    async fn is_related(&self, event: &Event, relations: &Relations) -> Result<bool, HouseError> {
+        let served = |repository: &Coordinate| {
+            self.directory.read().standing(repository).is_some_and(|standing| standing.served)
+        };
+        if relations.repositories.iter().any(served) || self.in_flight.lock().relates_to(event, relations) {
+            return Ok(true);
+        }
+        if is_about_a_person(event.kind) && self.knows_person(event).await? {
+            return Ok(true);
+        }
+        let opens = |event: &Event| opens_doors(event.kind);
+        if !relations.events.is_empty() && self.store.by_ids(&relations.events).await?.iter().any(opens) {
+            return Ok(true);
+        }
+        for address in relations.addresses.iter().take(MAX_ADDRESS_LOOKUPS) {
+            let filter = Filter::new()
+                .author(address.author)
+                .kind(Kind::from(address.kind))
+                .identifier(&address.d)
+                .limit(1);
+            if self.store.query(filter).await?.iter().any(opens) {
+                return Ok(true);
+            }
+        }
+        self.is_tagged(event).await
+    }
+
+    /// Whether something served tags this event.
+    async fn is_tagged(&self, event: &Event) -> Result<bool, HouseError> {
+        /// Somebody else's doors are looked through first; more than these are not.
+        const LOOKED_AT: usize = 50;
+        let event_tags =
+            [SingleLetterTag::LOWERCASE_E, SingleLetterTag::UPPERCASE_E, SingleLetterTag::LOWERCASE_Q];
+        let address_tags =
+            [SingleLetterTag::LOWERCASE_A, SingleLetterTag::UPPERCASE_A, SingleLetterTag::LOWERCASE_Q];
+        let by_id = event_tags.map(|tag| (tag, event.id.to_hex()));
+        let by_address = Address::of(event).map(|address| address_tags.map(|tag| (tag, address.to_string())));
+        for (tag, value) in by_id.into_iter().chain(by_address.into_iter().flatten()) {
+            let filter = Filter::new().custom_tag(tag, value).limit(LOOKED_AT);
+            if self.store.query(filter).await?.iter().any(|event| opens_doors(event.kind)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Owners, maintainers, and authors of root events.
+    async fn knows_person(&self, event: &Event) -> Result<bool, HouseError> {
+        if self.directory.read().knows(&event.pubkey) {
+            return Ok(true);
+        }
+        let roots = Filter::new()
+            .author(event.pubkey)
+            .kinds([PATCH, PULL_REQUEST, PULL_REQUEST_UPDATE, ISSUE])
+            .limit(1);
+        Ok(!self.store.query(roots).await?.is_empty())
+    }
+
+    /// The event index tells long identifiers apart by their beginning only: a second one that begins the same is
+    /// refused rather than stored over the first.
+    async fn check_index(
+        &self,
+        event: &Event,
+        identifiers: &BTreeSet<Identifier>,
+    ) -> Result<Option<Answer>, HouseError> {
+        let Some(identifier) = identifiers.first().filter(|i| i.as_str().len() > INDEXED_IDENTIFIER) else {
+            return Ok(None);
+        };
+        if !event.kind.is_addressable() {
+            return Ok(None);
+        }
+        let begins_the_same = |other: &Event| {
+            let d = crate::nip34::tags::first(other, "d").unwrap_or_default();
+            d != identifier.as_str()
+                && d.as_bytes().get(..INDEXED_IDENTIFIER)
+                    == identifier.as_str().as_bytes().get(..INDEXED_IDENTIFIER)
+        };
+        let own = Filter::new().author(event.pubkey).kind(event.kind);
+        Ok(self.store.query(own).await?.iter().any(begins_the_same).then(|| {
+            Answer::no("blocked: another identifier of yours here has the same first 182 bytes; choose a shorter one")
+        }))
+    }
+}
+
+fn waits() -> Answer {
+    Answer::yes(PURGATORY_MESSAGE)
+}

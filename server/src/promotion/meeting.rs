@@ -1,0 +1,316 @@
+//! From a decision to a commit record: what is changed about a family, settled, and compared with what is there.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use nostr::event::{Event, EventId};
+use nostr::filter::{Filter, SingleLetterTag};
+use nostr::key::PublicKey;
+
+use super::journal::{CommitRecord, RepositoryChange};
+use super::{Settled, settle, wanted};
+use crate::admission::related::Address;
+use crate::admission::{Family, Hosted};
+use crate::house::{House, HouseError};
+use crate::intake::tombstones;
+use crate::nip34::{
+    ANNOUNCEMENT, Coordinate, Identifier, Oid, PULL_REQUEST, PULL_REQUEST_UPDATE, PullRequest, RefName, STATE,
+};
+use crate::purgatory::Waiting;
+use crate::purgatory::unsigned::Upload;
+use crate::store::tables::Write;
+
+/// A change in the making. Nothing is written before [`Meeting::commit`].
+#[derive(Debug)]
+pub(crate) struct Meeting<'h> {
+    pub(super) house: &'h House,
+    pub(super) families: BTreeMap<Identifier, Family>,
+    pub(super) record: CommitRecord,
+    /// New to purgatory, unless settling serves them.
+    pub(super) waiting: BTreeMap<EventId, Waiting>,
+    /// Uploads that are taken in.
+    pub(super) uploads: Vec<Upload>,
+    /// Other writes of the same batch.
+    pub(super) writes: Vec<Write>,
+    /// Changes of `refs/nostr/`: set, or removed.
+    nostr: BTreeMap<Coordinate, BTreeMap<RefName, Option<Oid>>>,
+}
+
+impl<'h> Meeting<'h> {
+    /// A meeting about some families; their locks are held by the caller.
+    pub(crate) fn new(house: &'h House, families: impl IntoIterator<Item = Family>) -> Self {
+        Self {
+            house,
+            families: families.into_iter().map(|family| (family.identifier.clone(), family)).collect(),
+            record: CommitRecord::default(),
+            waiting: BTreeMap::new(),
+            uploads: Vec::new(),
+            writes: Vec::new(),
+            nostr: BTreeMap::new(),
+        }
+    }
+
+    /// The facts about one of the families.
+    pub(crate) fn family(&self, identifier: &Identifier) -> Option<&Family> {
+        self.families.get(identifier)
+    }
+
+    /// Serves an event; what it replaces goes.
+    pub(crate) fn serve(&mut self, event: Event) {
+        self.replace(&event);
+        for family in self.families.values_mut() {
+            self.house.enter(family, &event, true);
+        }
+        self.record.serve.push(event);
+    }
+
+    /// Lets an event wait; [`Meeting::settle`] may find that it need not. What it replaces in purgatory goes.
+    pub(crate) fn wait(&mut self, event: Event, synced: bool) {
+        self.replace(&event);
+        for family in self.families.values_mut() {
+            self.house.enter(family, &event, false);
+        }
+        let deadline = self.house.now() + self.house.plan.patience.events;
+        self.waiting.insert(event.id, Waiting { event, deadline, synced });
+    }
+
+    /// The waiting event whose place this one takes leaves purgatory.
+    fn replace(&mut self, event: &Event) {
+        for family in self.families.values_mut() {
+            let gone = if event.kind == ANNOUNCEMENT {
+                let slot = family.announcements.entry(event.pubkey).or_default();
+                slot.waiting.take().map(|old| old.announcement.id)
+            } else if event.kind == STATE {
+                let slot = family.states.entry(event.pubkey).or_default();
+                slot.waiting.take().map(|old| old.id)
+            } else {
+                None
+            };
+            self.record.leave.extend(gone.filter(|old| *old != event.id));
+        }
+    }
+
+    /// A new deadline for the waiting announcements that somebody's state or push concerns.
+    pub(crate) fn restart_clocks(&mut self, identifier: &Identifier, concerns: impl Fn(&PublicKey) -> bool) {
+        let Some(family) = self.families.get(identifier) else { return };
+        let announcements = family.announcements.iter().filter(|(owner, _)| concerns(owner));
+        let ids: Vec<EventId> =
+            announcements.filter_map(|(_, slot)| Some(slot.waiting.as_ref()?.announcement.id)).collect();
+        let deadline = self.house.now() + self.house.plan.patience.events;
+        for id in ids {
+            let known = self.house.purgatory.lock().get(&id).cloned();
+            if let Some(waiting) = known.filter(|waiting| waiting.deadline < deadline) {
+                self.waiting.entry(id).or_insert(Waiting { deadline, ..waiting });
+            }
+        }
+    }
+
+    /// Whether an event that was offered has to wait.
+    pub(crate) fn waits(&self, id: &EventId) -> bool {
+        self.waiting.contains_key(id)
+    }
+
+    /// Whether a waiting event waits on after settling.
+    pub(crate) fn still_waits(&self, id: &EventId) -> bool {
+        let known = self.house.purgatory.lock().get(id).is_some();
+        known && !self.record.leave.contains(id)
+    }
+
+    /// One more write of the same batch.
+    pub(crate) fn write(&mut self, write: Write) {
+        self.writes.push(write);
+    }
+
+    /// All versions of an address up to a time are refused from now on.
+    pub(crate) fn bury(&mut self, address: &Address, until: u64) {
+        self.writes.push(tombstones::address(address, until));
+    }
+
+    /// An upload is taken in, apart from the family.
+    pub(crate) fn upload(&mut self, upload: Upload) {
+        self.uploads.push(upload);
+    }
+
+    /// An upload's time is over, or its event has come.
+    pub(crate) fn drop_upload(&mut self, upload: Upload) {
+        self.record.uploads_gone.push(upload);
+    }
+
+    /// An empty repository goes.
+    pub(crate) fn remove_repository(&mut self, repository: Coordinate) {
+        self.record.repositories.push(RepositoryChange::Remove(repository));
+    }
+
+    /// Takes a waiting event out of purgatory.
+    pub(crate) fn drop_waiting(&mut self, id: &EventId) {
+        self.families.values_mut().for_each(|family| take_waiting(family, id));
+        self.record.leave.insert(*id);
+    }
+
+    /// Takes a served event out of the store.
+    pub(crate) fn drop_served(&mut self, id: EventId) {
+        for family in self.families.values_mut() {
+            for slot in family.announcements.values_mut() {
+                slot.served.take_if(|served| served.announcement.id == id);
+            }
+            for slot in family.states.values_mut() {
+                slot.served.take_if(|served| served.id == id);
+            }
+        }
+        self.record.delete.insert(id);
+    }
+
+    /// Puts an owner's repository aside: its announcement and states go, its data is kept, its path is free.
+    pub(crate) fn retire(&mut self, repository: &Coordinate) {
+        let Some(family) = self.families.get(&repository.identifier) else { return };
+        let announced = family.announcements.get(&repository.owner);
+        let states = family.states.get(&repository.owner);
+        let served = [
+            announced.and_then(|slot| Some(slot.served.as_ref()?.announcement.id)),
+            states.and_then(|slot| Some(slot.served.as_ref()?.id)),
+        ];
+        let waiting = [
+            announced.and_then(|slot| Some(slot.waiting.as_ref()?.announcement.id)),
+            states.and_then(|slot| Some(slot.waiting.as_ref()?.id)),
+        ];
+        served.into_iter().flatten().for_each(|id| self.drop_served(id));
+        waiting.into_iter().flatten().for_each(|id| self.drop_waiting(&id));
+        self.record.repositories.push(RepositoryChange::Retire(repository.clone()));
+        for upload in self.house.unsigned.lock().to(repository) {
+            self.record.uploads_gone.push(upload);
+        }
+    }
+
+    /// Sets or removes `refs/nostr/<id>` in a repository.
+    pub(crate) fn nostr_ref(&mut self, repository: Coordinate, id: &EventId, tip: Option<Oid>) {
+        self.nostr.entry(repository).or_default().insert(RefName::nostr(id), tip);
+    }
+
+    /// A repository is new here: served pull requests that name it and whose data is here get their ref.
+    pub(crate) async fn welcome(&mut self, repository: &Coordinate) -> Result<(), HouseError> {
+        let filter = Filter::new()
+            .kinds([PULL_REQUEST, PULL_REQUEST_UPDATE])
+            .custom_tag(SingleLetterTag::LOWERCASE_A, repository.to_string());
+        let pulls: Vec<PullRequest> = self
+            .house
+            .store
+            .query(filter)
+            .await?
+            .iter()
+            .filter_map(|event| PullRequest::from_event(event).ok())
+            .collect();
+        let tips = pulls.iter().filter_map(|pull| pull.tip);
+        let present = self.house.families.present(&repository.identifier, tips)?;
+        for pull in pulls {
+            if let Some(tip) = pull.tip.filter(|tip| present.contains(tip)) {
+                self.nostr_ref(repository.clone(), &pull.id, Some(tip));
+            }
+        }
+        Ok(())
+    }
+
+    /// Settles all families: what may be served is, and every ref follows.
+    pub(crate) fn settle(&mut self) -> Result<(), HouseError> {
+        for identifier in self.families.keys().cloned().collect::<Vec<_>>() {
+            let family = &self.families[&identifier];
+            let here = self.house.families.present(&identifier, wanted(family))?;
+            let settled = settle(family, &here);
+            self.release(&settled);
+            self.follow(&identifier, &settled)?;
+        }
+        let order = |event: &Event| match event.kind {
+            kind if kind == ANNOUNCEMENT => 0,
+            kind if kind == STATE => 1,
+            _ => 2,
+        };
+        self.record.serve.sort_by_key(order);
+        Ok(())
+    }
+
+    /// Moves the events that may be served from waiting to served.
+    fn release(&mut self, settled: &Settled) {
+        for id in &settled.serve {
+            let new = self.waiting.remove(id).map(|waiting| waiting.event);
+            let known = || self.house.purgatory.lock().get(id).map(|waiting| waiting.event.clone());
+            let Some(event) = new.or_else(known) else { continue };
+            if self.record.serve.iter().all(|served| served.id != event.id) {
+                self.record.serve.push(event.clone());
+            }
+            if self.house.purgatory.lock().get(id).is_some() {
+                self.record.leave.insert(*id);
+            }
+            for family in self.families.values_mut() {
+                take_waiting(family, id);
+                self.house.enter(family, &event, true);
+            }
+        }
+        for (owner, id, tip) in &settled.pulls {
+            for identifier in self.families.keys().cloned().collect::<Vec<_>>() {
+                let repository = Coordinate::new(*owner, identifier);
+                if self.families[&repository.identifier].is_hosted(owner) && self.names(id, &repository) {
+                    self.nostr_ref(repository, id, Some(*tip));
+                }
+            }
+        }
+    }
+
+    fn names(&self, id: &EventId, repository: &Coordinate) -> bool {
+        let event = self.record.serve.iter().find(|event| event.id == *id);
+        event
+            .and_then(|event| PullRequest::from_event(event).ok())
+            .is_some_and(|pull| pull.repositories.contains(repository))
+    }
+
+    /// Compares what the refs of a family's repositories shall be with what they are.
+    fn follow(&mut self, identifier: &Identifier, settled: &Settled) -> Result<(), HouseError> {
+        let owners: BTreeSet<PublicKey> = self.families[identifier].hosted().into_keys().collect();
+        for owner in owners {
+            let repository = Coordinate::new(owner, identifier.clone());
+            let current = self.house.repositories.snapshot(&repository)?;
+            let entries = current.iter().flat_map(|refs| &refs.refs);
+            let before: BTreeMap<RefName, Oid> =
+                entries.map(|entry| (entry.name.clone(), entry.oid)).collect();
+            let mut after = before.clone();
+            let mut head = None;
+            if let Some(target) = settled.repositories.get(&owner) {
+                after.retain(|name, _| !name.is_in_state());
+                after.extend(target.refs.clone());
+                head.clone_from(&target.head);
+            }
+            for (name, tip) in self.nostr.remove(&repository).into_iter().flatten() {
+                match tip {
+                    Some(tip) => after.insert(name, tip),
+                    None => after.remove(&name),
+                };
+            }
+            let head_moves = head.is_some() && current.as_ref().map(|refs| &refs.head) != head.as_ref();
+            if after != before || head_moves {
+                let tips = after.values().copied().collect::<BTreeSet<_>>();
+                self.record.keep.entry(identifier.clone()).or_default().extend(tips);
+                self.record.repositories.push(RepositoryChange::Refs { repository, refs: after, head });
+            }
+        }
+        Ok(())
+    }
+
+    /// What is served and what waits after this, for the directory: announcements of the families.
+    pub(super) fn announced(&self) -> HashMap<Coordinate, Option<(Hosted, bool)>> {
+        let mut announced = HashMap::new();
+        for family in self.families.values() {
+            for (owner, slot) in &family.announcements {
+                let newest = slot.newest().map(|known| (known.clone(), slot.waiting.is_none()));
+                announced.insert(family.coordinate(*owner), newest);
+            }
+        }
+        announced
+    }
+}
+
+fn take_waiting(family: &mut Family, id: &EventId) {
+    family.pulls.remove(id);
+    for slot in family.announcements.values_mut() {
+        slot.waiting.take_if(|waiting| waiting.announcement.id == *id);
+    }
+    for slot in family.states.values_mut() {
+        slot.waiting.take_if(|waiting| waiting.id == *id);
+    }
+}

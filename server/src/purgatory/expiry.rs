@@ -1,0 +1,125 @@
+//! What has waited too long goes (requirements G01/purgatory/expires and G01/git/nostr-refs).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nostr::event::EventId;
+use tokio_util::sync::CancellationToken;
+
+use super::{Waiting, identifiers};
+use crate::house::{House, HouseError};
+use crate::nip34::{Announcement, Coordinate};
+use crate::promotion::meeting::Meeting;
+use crate::store::tables::{Table, Write};
+
+/// How often the clock is looked at.
+const TICK: Duration = Duration::from_millis(500);
+/// How many expired ids are remembered; the oldest go first.
+const MAX_EXPIRED_IDS: usize = 100_000;
+
+impl House {
+    /// Drops what has expired, until told to stop.
+    pub async fn expire_until(self: Arc<Self>, stop: CancellationToken) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut ids_swept = 0;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = tick.tick() => {}
+            }
+            let now = self.now();
+            if let Err(error) = self.expire(now).await {
+                tracing::error!(%error, "what has expired could not be dropped");
+            }
+            if now >= ids_swept + self.plan.patience.expired_ids / 24 {
+                ids_swept = now;
+                if let Err(error) = self.sweep_expired_ids(now) {
+                    tracing::error!(%error, "the list of expired ids could not be swept");
+                }
+            }
+        }
+    }
+
+    async fn expire(self: &Arc<Self>, now: u64) -> Result<(), HouseError> {
+        let events = self.purgatory.lock().expired(now);
+        for id in events {
+            self.operate(move |house| async move { house.expire_event(&id, now).await }).await?;
+        }
+        let uploads = self.unsigned.lock().expired(now);
+        for (identifier, upload) in uploads {
+            if self.holds.is_held(&identifier) {
+                continue;
+            }
+            self.operate(move |house| async move {
+                let _locked = house.locks.lock(&BTreeSet::from([identifier])).await;
+                if house.unsigned.lock().for_event(&upload.id).contains(&upload) {
+                    let mut meeting = Meeting::new(&house, []);
+                    tracing::info!(repository = %upload.repository, id = %upload.id, "an unsigned upload expires");
+                    meeting.drop_upload(upload);
+                    meeting.commit().await?;
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn expire_event(&self, id: &EventId, now: u64) -> Result<(), HouseError> {
+        let Some(waiting) = self.purgatory.lock().get(id).cloned() else { return Ok(()) };
+        let identifiers = identifiers(&waiting.event);
+        if identifiers.iter().any(|identifier| self.holds.is_held(identifier)) {
+            return Ok(());
+        }
+        let _locked = self.locks.lock(&identifiers).await;
+        // It may have been released, replaced or given more time while the lock was awaited.
+        let still: Option<Waiting> = self.purgatory.lock().get(id).cloned();
+        if still.is_none_or(|waiting| waiting.deadline > now) {
+            return Ok(());
+        }
+        let mut families = Vec::new();
+        for identifier in &identifiers {
+            families.push(self.load(identifier).await?);
+        }
+        let mut meeting = Meeting::new(self, families);
+        meeting.drop_waiting(id);
+        if let Ok(announcement) = Announcement::from_event(&waiting.event) {
+            self.drop_empty_repository(&mut meeting, &announcement.coordinate());
+        }
+        let until = now + self.plan.patience.expired_ids;
+        meeting.write(Write::put(Table::Expired, id.as_bytes(), until.to_be_bytes()));
+        meeting.settle()?;
+        tracing::info!(%id, kind = waiting.event.kind.as_u16(), "a waiting event expires");
+        meeting.commit().await
+    }
+
+    fn drop_empty_repository(&self, meeting: &mut Meeting<'_>, repository: &Coordinate) {
+        if meeting.family(&repository.identifier).is_some_and(|family| family.is_hosted(&repository.owner)) {
+            return;
+        }
+        for upload in self.unsigned.lock().to(repository) {
+            meeting.drop_upload(upload);
+        }
+        meeting.remove_repository(repository.clone());
+    }
+
+    fn sweep_expired_ids(&self, now: u64) -> Result<(), HouseError> {
+        let until = |value: &[u8]| value.try_into().map_or(0, u64::from_be_bytes);
+        let mut ids: Vec<(u64, Vec<u8>)> =
+            self.tables.all(Table::Expired)?.into_iter().map(|(id, value)| (until(&value), id)).collect();
+        ids.sort_unstable();
+        let surplus = ids.len().saturating_sub(MAX_EXPIRED_IDS);
+        let over = ids.iter().take_while(|(until, _)| *until <= now).count();
+        let writes: Vec<Write> = ids
+            .into_iter()
+            .take(surplus.max(over))
+            .map(|(_, id)| Write::remove(Table::Expired, id))
+            .collect();
+        if !writes.is_empty() {
+            self.tables.write(&writes)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,152 @@
+//! Uploads to `refs/nostr/<event-id>` that no event names yet: kept apart from the family, for their time only.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use nostr::event::EventId;
+use serde::{Deserialize, Serialize};
+
+use crate::git::RefEntry;
+use crate::nip34::{Coordinate, Identifier, Oid, RefName};
+use crate::store::tables::{Table, Tables, TablesError, Write};
+
+/// One upload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upload {
+    /// Where it was pushed to.
+    pub repository: Coordinate,
+    /// The event id in the ref's name.
+    pub id: EventId,
+    /// The commit the ref points to.
+    pub tip: Oid,
+    /// When it is dropped, in Unix seconds.
+    pub deadline: u64,
+    /// The object folder's name below `.grasp/unsigned`; `None` when the push brought no new objects.
+    pub folder: Option<String>,
+    /// Bytes on disk.
+    pub bytes: u64,
+}
+
+impl Upload {
+    fn key(&self) -> Vec<u8> {
+        let mut key = self.id.as_bytes().to_vec();
+        key.extend(self.repository.owner.as_bytes());
+        key.extend(sha(self.repository.identifier.as_str()));
+        key
+    }
+
+    /// The write that keeps it on disk.
+    #[must_use]
+    pub fn write(&self) -> Write {
+        Write::put(Table::Unsigned, self.key(), serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// The write that takes it off the disk; its folder is removed afterwards.
+    #[must_use]
+    pub fn forget(&self) -> Write {
+        Write::remove(Table::Unsigned, self.key())
+    }
+
+    /// Where its objects are.
+    #[must_use]
+    pub fn objects(&self, git_data: &Path) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| root(git_data).join(folder))
+    }
+}
+
+fn sha(text: &str) -> [u8; 32] {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(text).into()
+}
+
+/// `<git-data>/.grasp/unsigned`.
+#[must_use]
+pub fn root(git_data: &Path) -> PathBuf {
+    git_data.join(".grasp/unsigned")
+}
+
+/// All such uploads. At most one per repository and event id.
+#[derive(Debug, Default)]
+pub struct Unsigned {
+    uploads: BTreeMap<(EventId, Coordinate), Upload>,
+    bytes: u64,
+}
+
+impl Unsigned {
+    /// Reads back what waited.
+    ///
+    /// # Errors
+    /// When the tables cannot be read.
+    pub fn load(tables: &Tables) -> Result<Self, TablesError> {
+        let mut unsigned = Self::default();
+        for (_, value) in tables.all(Table::Unsigned)? {
+            match serde_json::from_slice::<Upload>(&value) {
+                Ok(upload) => drop(unsigned.insert(upload)),
+                Err(error) => {
+                    tracing::error!(%error, "an entry of the table of unsigned uploads is not readable")
+                }
+            }
+        }
+        Ok(unsigned)
+    }
+
+    /// Bytes of all uploads together.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The folders in use.
+    #[must_use]
+    pub fn folders(&self) -> BTreeSet<String> {
+        self.uploads.values().filter_map(|upload| upload.folder.clone()).collect()
+    }
+
+    /// Adds an upload; returns the one whose place it takes.
+    pub fn insert(&mut self, upload: Upload) -> Option<Upload> {
+        self.bytes += upload.bytes;
+        let before = self.uploads.insert((upload.id, upload.repository.clone()), upload);
+        self.bytes -= before.as_ref().map_or(0, |before| before.bytes);
+        before
+    }
+
+    /// Takes an upload out.
+    pub fn remove(&mut self, upload: &Upload) {
+        if let Some(gone) = self.uploads.remove(&(upload.id, upload.repository.clone())) {
+            self.bytes -= gone.bytes;
+        }
+    }
+
+    /// The uploads for one event id, to whatever repository.
+    #[must_use]
+    pub fn for_event(&self, id: &EventId) -> Vec<Upload> {
+        self.uploads.values().filter(|upload| upload.id == *id).cloned().collect()
+    }
+
+    /// The uploads to one repository.
+    #[must_use]
+    pub fn to(&self, repository: &Coordinate) -> Vec<Upload> {
+        self.uploads.values().filter(|upload| upload.repository == *repository).cloned().collect()
+    }
+
+    /// How a repository shows them to those who fetch.
+    #[must_use]
+    pub fn refs_of(&self, repository: &Coordinate) -> Vec<RefEntry> {
+        let entry =
+            |upload: Upload| RefEntry { name: RefName::nostr(&upload.id), oid: upload.tip, peeled: None };
+        self.to(repository).into_iter().map(entry).collect()
+    }
+
+    /// The repositories that have any.
+    #[must_use]
+    pub fn repositories(&self) -> BTreeSet<Coordinate> {
+        self.uploads.keys().map(|(_, repository)| repository.clone()).collect()
+    }
+
+    /// The uploads whose time is up, by identifier.
+    #[must_use]
+    pub fn expired(&self, now: u64) -> Vec<(Identifier, Upload)> {
+        let expired = self.uploads.values().filter(|upload| upload.deadline <= now);
+        expired.map(|upload| (upload.repository.identifier.clone(), upload.clone())).collect()
+    }
+}
