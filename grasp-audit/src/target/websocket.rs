@@ -123,6 +123,18 @@ impl Relay {
         transcript: Arc<Transcript>,
         channel: String,
     ) -> Result<Self, RelayError> {
+        let opened = Self::open(target, transcript.clone(), channel.clone()).await;
+        if let Err(error) = &opened {
+            transcript.note(&channel, &format!("{}/: {error}", target.url.relay()));
+        }
+        opened
+    }
+
+    async fn open(
+        target: &Target,
+        transcript: Arc<Transcript>,
+        channel: String,
+    ) -> Result<Self, RelayError> {
         let stream = target.dialer.dial().await.map_err(RelayError::Connect)?;
         let upgrade = |error: WsError| RelayError::Upgrade(error.to_string());
         let request = format!("{}/", target.url.relay())
