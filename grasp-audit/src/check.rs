@@ -223,6 +223,12 @@ impl From<CheckResult> for Verdict {
 
 impl From<grasp_fixtures::GitError> for Ending {
     fn from(error: grasp_fixtures::GitError) -> Self {
-        Self::CannotRun(error.to_string())
+        match error {
+            // what a check asks of a clone, and what is not there, is the server's doing
+            grasp_fixtures::GitError::Failed(output) => {
+                fail(format!("`git {}` succeeds", output.args.join(" ")), output)
+            }
+            other => Self::CannotRun(other.to_string()),
+        }
     }
 }
