@@ -1,0 +1,272 @@
+//! The command line of the suite: audit, probe, list, explain.
+
+mod progress;
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use grasp_audit::catalogue::{self, REQUIREMENTS};
+use grasp_audit::context::Expiry;
+use grasp_audit::report::{junit, terminal};
+use grasp_audit::{Check, Options, Suite, probe, specs};
+use nostr::key::Keys;
+
+const EXAMPLES: &str = "\
+Examples:
+  grasp-audit audit ws://127.0.0.1:7334                 examine a server on this machine
+  grasp-audit audit wss://grasp.example.org --jobs 2    a public one, gently
+  grasp-audit audit 127.0.0.1:7334 --filter G01/cors    one section only
+  grasp-audit audit … --json report.json --junit report.xml
+  grasp-audit probe grasp.example.org --watch 60        healthy? every minute
+  grasp-audit explain G01/cors/options                  what is asked, and how it is examined
+
+Exit code: 0 every MUST holds, 1 a MUST does not, 2 it could not be examined.";
+
+/// Examines GRASP servers (git hosting authorised by signed Nostr events) from outside, by the public protocols.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Examine a server: every check, or those of --filter
+    #[command(after_help = EXAMPLES)]
+    Audit(Box<AuditArgs>),
+    /// Read-only health check, over in seconds
+    Probe(ProbeArgs),
+    /// List the requirements and the checks that prove them
+    List {
+        /// Only checks whose id holds this, or matches it as a pattern with *
+        #[arg(long)]
+        filter: Option<String>,
+    },
+    /// Explain a requirement or a check
+    Explain {
+        /// G01/cors/origin, or G01/cors/origin/on-404
+        id: String,
+    },
+}
+
+#[derive(Args)]
+struct AuditArgs {
+    /// ws(s)://host[:port], http(s)://host[:port] or host[:port]; not needed with --list and --explain
+    #[arg(required_unless_present_any = ["list", "explain"])]
+    url: Option<String>,
+    /// Checks at the same time
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    jobs: usize,
+    /// Only checks whose id holds this, or matches it as a pattern with *
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// List the checks and end
+    #[arg(long)]
+    list: bool,
+    /// Explain a requirement or a check and end
+    #[arg(long, value_name = "ID")]
+    explain: Option<String>,
+    /// Secret key that owns everything, for servers with allow lists (nsec1… or hex)
+    #[arg(long, env = "GRASP_AUDIT_NSEC", hide_env_values = true)]
+    nsec: Option<String>,
+    /// Repository identifiers begin with this
+    #[arg(long, default_value = "grasp-audit", value_name = "PREFIX")]
+    identifier_prefix: String,
+    /// PEM file with further root certificates
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Also run the checks that wait for expiry, tens of minutes each
+    #[arg(long)]
+    patient: bool,
+    /// After how many seconds the server forgets what waits in purgatory
+    #[arg(long, default_value_t = 1800, value_name = "SECS")]
+    purgatory_expiry: u64,
+    /// After how many seconds the server removes refs/nostr/… without an event
+    #[arg(long, default_value_t = 1200, value_name = "SECS")]
+    nostr_ref_expiry: u64,
+    /// Write the report as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the report as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Leave on the server what was published
+    #[arg(long)]
+    no_cleanup: bool,
+}
+
+#[derive(Args)]
+struct ProbeArgs {
+    /// ws(s)://host[:port], http(s)://host[:port] or host[:port]
+    url: String,
+    /// Again and again, every SECS seconds
+    #[arg(long, value_name = "SECS", num_args = 0..=1, default_missing_value = "30")]
+    watch: Option<u64>,
+    /// PEM file with further root certificates
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Audit(args) => audit(*args).await,
+        Command::Probe(args) => probe_command(args).await,
+        Command::List { filter } => Ok(list(filter)),
+        Command::Explain { id } => explain(&id),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::from(2)
+    })
+}
+
+async fn audit(args: AuditArgs) -> Result<ExitCode, String> {
+    if let Some(id) = &args.explain {
+        return explain(id);
+    }
+    if args.list {
+        return Ok(list(args.filter));
+    }
+    let options = Options {
+        jobs: args.jobs.max(1),
+        filter: args.filter.clone(),
+        owner: args.nsec.as_deref().map(parse_key).transpose()?,
+        identifier_prefix: args.identifier_prefix,
+        ca: args.ca,
+        patient: args.patient,
+        expiry: Expiry {
+            purgatory: Duration::from_secs(args.purgatory_expiry),
+            nostr_ref: Duration::from_secs(args.nostr_ref_expiry),
+        },
+        cleanup: !args.no_cleanup,
+    };
+    let suite = Suite::new(options).with_progress(Arc::new(progress::Shown::new()));
+    if suite.selected().is_empty() {
+        return Err(format!(
+            "no check matches {:?}; `grasp-audit list` shows all",
+            args.filter.unwrap_or_default()
+        ));
+    }
+    let report = suite
+        .run(&args.url.unwrap_or_default())
+        .await
+        .map_err(|error| error.to_string())?;
+    print!(
+        "{}",
+        terminal::render(&report, std::io::stdout().is_terminal())
+    );
+    if let Some(path) = &args.json {
+        write(path, &report.to_json().map_err(|error| error.to_string())?)?;
+    }
+    if let Some(path) = &args.junit {
+        write(
+            path,
+            &junit::render(&report).map_err(|error| error.to_string())?,
+        )?;
+    }
+    Ok(ExitCode::from(report.exit_code()))
+}
+
+async fn probe_command(args: ProbeArgs) -> Result<ExitCode, String> {
+    loop {
+        let looked = probe::probe(&args.url, args.ca.clone()).await;
+        let code = match &looked {
+            Ok(findings) => {
+                for finding in findings {
+                    println!(
+                        "{} {:<10} {}",
+                        if finding.healthy { "ok  " } else { "FAIL" },
+                        finding.what,
+                        finding.detail
+                    );
+                }
+                u8::from(!findings.iter().all(|finding| finding.healthy))
+            }
+            Err(error) => {
+                eprintln!("error: {error}");
+                2
+            }
+        };
+        let Some(seconds) = args.watch else {
+            return Ok(ExitCode::from(code));
+        };
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(seconds.max(1))) => println!(),
+            _ = tokio::signal::ctrl_c() => return Ok(ExitCode::from(code)),
+        }
+    }
+}
+
+fn list(filter: Option<String>) -> ExitCode {
+    let checks = Suite::new(Options {
+        filter: filter.clone(),
+        ..Options::default()
+    })
+    .selected();
+    for row in REQUIREMENTS {
+        let own: Vec<&Check> = checks
+            .iter()
+            .filter(|check| check.requirement == row.id)
+            .collect();
+        if own.is_empty() && filter.is_some() {
+            continue;
+        }
+        println!(
+            "{:<6} {}{}",
+            row.level,
+            row.id,
+            if own.is_empty() {
+                "  (no check yet)"
+            } else {
+                ""
+            }
+        );
+        for check in own {
+            let patient = if check.needs.patient {
+                " (--patient)"
+            } else {
+                ""
+            };
+            println!("         {:<52} {}{patient}", check.id, check.title);
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn explain(id: &str) -> Result<ExitCode, String> {
+    let checks = specs::all();
+    let requirement = checks
+        .iter()
+        .find(|check| check.id == id)
+        .map_or(id, |check| check.requirement);
+    let row = catalogue::requirement(requirement).ok_or_else(|| {
+        format!("`{id}` is neither a requirement nor a check; `grasp-audit list` shows all")
+    })?;
+    println!(
+        "{} ({}, {})\n\n{}\n",
+        row.id,
+        row.level,
+        catalogue::heading(row.section()),
+        row.text
+    );
+    println!("Examined by:");
+    for check in checks.iter().filter(|check| check.requirement == row.id) {
+        println!("  {}\n    {}", check.id, check.title);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn parse_key(text: &str) -> Result<Keys, String> {
+    Keys::parse(text)
+        .map_err(|error| format!("--nsec is no secret key ({error}); give nsec1… or 64 hex digits"))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
+}

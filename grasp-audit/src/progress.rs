@@ -1,0 +1,60 @@
+//! Progress in the terminal: a bar where there is one, a line per check where there is none.
+
+use std::io::IsTerminal;
+
+use grasp_audit::report::CheckReport;
+use grasp_audit::{Check, Progress, Verdict};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Shows progress on standard error.
+pub(crate) struct Shown(Option<ProgressBar>);
+
+impl Shown {
+    pub(crate) fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {wide_msg}");
+            ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        Self(bar)
+    }
+}
+
+impl Progress for Shown {
+    fn begins(&self, checks: usize) {
+        match &self.0 {
+            Some(bar) => bar.set_length(checks as u64),
+            None => eprintln!("{checks} checks"),
+        }
+    }
+
+    fn check_begins(&self, check: &Check) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(check.id.clone());
+        }
+    }
+
+    fn check_ends(&self, report: &CheckReport) {
+        let verdict = match report.verdict {
+            Verdict::Pass => "pass",
+            Verdict::Fail { .. } => "FAIL",
+            Verdict::Skip { .. } => "skip",
+            Verdict::Warn { .. } => "warn",
+            Verdict::Error { .. } => "ERR ",
+        };
+        match &self.0 {
+            Some(bar) => {
+                if matches!(report.verdict, Verdict::Fail { .. } | Verdict::Error { .. }) {
+                    bar.println(format!("{verdict} {}", report.id));
+                }
+                bar.inc(1);
+            }
+            None => eprintln!("{verdict} {} ({} ms)", report.id, report.duration_ms),
+        }
+    }
+
+    fn ends(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}

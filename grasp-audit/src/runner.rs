@@ -1,0 +1,298 @@
+//! Runs checks side by side, each in its own world, and never lets one stop the rest.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use grasp_fixtures::keys as fresh_keys;
+use nostr::key::Keys;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::check::{Check, Verdict};
+use crate::context::{Context, Expiry, MARK};
+use crate::ledger::Ledger;
+use crate::report::{CheckReport, Cleanup, Report};
+use crate::target::transcript::Transcript;
+use crate::target::websocket::Relay;
+use crate::target::{Target, TargetError};
+
+/// How long taking back what one check published may take.
+const CLEANUP_WITHIN: Duration = Duration::from_secs(20);
+
+/// How a run is to be done.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Checks at the same time, at least 1.
+    pub jobs: usize,
+    /// Only checks whose id matches: a substring, or a pattern with `*`.
+    pub filter: Option<String>,
+    /// Owner of everything, for servers with allow lists; otherwise a fresh key per check.
+    pub owner: Option<Keys>,
+    /// Identifiers begin with this.
+    pub identifier_prefix: String,
+    /// Further root certificates, PEM.
+    pub ca: Option<PathBuf>,
+    /// Run the checks that take tens of minutes.
+    pub patient: bool,
+    /// The server's expiry times.
+    pub expiry: Expiry,
+    /// Delete at the end of each check what it published.
+    pub cleanup: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            jobs: 4,
+            filter: None,
+            owner: None,
+            identifier_prefix: MARK.to_owned(),
+            ca: None,
+            patient: false,
+            expiry: Expiry::default(),
+            cleanup: true,
+        }
+    }
+}
+
+/// Is told how a run goes on.
+pub trait Progress: Send + Sync {
+    /// The run begins with that many checks.
+    fn begins(&self, _checks: usize) {}
+    /// A check begins.
+    fn check_begins(&self, _check: &Check) {}
+    /// A check has ended.
+    fn check_ends(&self, _report: &CheckReport) {}
+    /// The run is over.
+    fn ends(&self) {}
+}
+
+/// Tells nobody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Progress for Silent {}
+
+/// The checks to run, and how.
+pub struct Suite {
+    options: Options,
+    checks: Vec<Check>,
+    progress: Arc<dyn Progress>,
+}
+
+impl Suite {
+    /// Every check of [`crate::specs::all`].
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self::of(crate::specs::all(), options)
+    }
+
+    /// These checks.
+    #[must_use]
+    pub fn of(checks: Vec<Check>, options: Options) -> Self {
+        Self {
+            options,
+            checks,
+            progress: Arc::new(Silent),
+        }
+    }
+
+    /// Tells `progress` how it goes.
+    #[must_use]
+    pub fn with_progress(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// The checks that the filter lets through.
+    #[must_use]
+    pub fn selected(&self) -> Vec<Check> {
+        let wanted = |check: &&Check| {
+            self.options
+                .filter
+                .as_deref()
+                .is_none_or(|filter| matches(filter, &check.id))
+        };
+        self.checks.iter().filter(wanted).cloned().collect()
+    }
+
+    /// Runs them against the server at `url`.
+    ///
+    /// # Errors
+    /// Only when no check could begin: a wrong URL, an unreachable server.
+    pub async fn run(self, url: &str) -> Result<Report, TargetError> {
+        let target = Arc::new(Target::discover(url, self.options.ca.clone()).await?);
+        let (started, clock) = (target.now(), Instant::now());
+        let checks = self.selected();
+        self.progress.begins(checks.len());
+        let permits = Arc::new(Semaphore::new(self.options.jobs.max(1)));
+        let options = Arc::new(self.options);
+        let mut running = JoinSet::new();
+        for (position, check) in checks.into_iter().enumerate() {
+            let (permits, target, options, progress) = (
+                permits.clone(),
+                target.clone(),
+                options.clone(),
+                self.progress.clone(),
+            );
+            running.spawn(async move {
+                // the semaphore is never closed; without a permit the check would merely run at once
+                let _permit = permits.acquire_owned().await;
+                progress.check_begins(&check);
+                let report = run_one(&check, target, &options).await;
+                progress.check_ends(&report);
+                (position, report)
+            });
+        }
+        let mut reports = Vec::new();
+        while let Some(joined) = running.join_next().await {
+            // run_one catches what a check does; nothing else in the task can panic
+            reports.extend(joined.ok());
+        }
+        self.progress.ends();
+        reports.sort_by_key(|(position, _)| *position);
+        let reports = reports.into_iter().map(|(_, report)| report).collect();
+        Ok(Report::new(&target, started, clock.elapsed(), reports))
+    }
+}
+
+/// Whether a check's id matches a filter: a substring, or a pattern in which `*` stands for anything.
+#[must_use]
+pub fn matches(filter: &str, id: &str) -> bool {
+    if !filter.contains('*') {
+        return id.contains(filter);
+    }
+    let parts: Vec<&str> = filter.split('*').collect();
+    let Some(mut rest) = id.strip_prefix(parts[0]) else {
+        return false;
+    };
+    for part in &parts[1..parts.len() - 1] {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(parts[parts.len() - 1])
+}
+
+async fn run_one(check: &Check, target: Arc<Target>, options: &Options) -> CheckReport {
+    let (transcript, ledger, clock) = (
+        Arc::new(Transcript::new()),
+        Arc::new(Ledger::default()),
+        Instant::now(),
+    );
+    let verdict = match not_now(check, &target, options) {
+        Some(why) => Verdict::Skip { why },
+        None => {
+            let owner = options.owner.clone().unwrap_or_else(fresh_keys::fresh);
+            let name = check
+                .id
+                .trim_start_matches(check.requirement)
+                .trim_matches('/');
+            let name: String = name
+                .chars()
+                .take(40)
+                .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+                .collect();
+            let identifier = format!(
+                "{}-{name}-{}",
+                options.identifier_prefix,
+                fresh_keys::random_suffix(8)
+            );
+            let context = Context::new(
+                target.clone(),
+                owner,
+                identifier,
+                options.expiry,
+                transcript.clone(),
+                ledger.clone(),
+            );
+            bounded(check, context).await
+        }
+    };
+    let duration = clock.elapsed();
+    let cleanup = if options.cleanup {
+        clean_up(&target, &ledger).await
+    } else {
+        Cleanup::left(ledger.len())
+    };
+    CheckReport::new(check, verdict, duration, transcript.entries(), cleanup)
+}
+
+fn not_now(check: &Check, target: &Target, options: &Options) -> Option<String> {
+    if check.needs.patient && !options.patient {
+        let minutes = check.bound.as_secs().div_ceil(60);
+        return Some(format!(
+            "takes up to {minutes} minutes; give --patient to run it"
+        ));
+    }
+    let grasp = check.needs.grasp.filter(|grasp| !target.supports(grasp))?;
+    Some(format!(
+        "the server does not list {grasp} in supported_grasps"
+    ))
+}
+
+async fn bounded(check: &Check, context: Context) -> Verdict {
+    // a task of its own: a panic ends it and nothing else
+    let mut task = tokio::spawn(check.start(context));
+    match tokio::time::timeout(check.bound, &mut task).await {
+        Ok(Ok(result)) => result.into(),
+        Ok(Err(error)) => Verdict::Error {
+            text: format!("the check itself broke: {}", broken(error)),
+        },
+        Err(_) => {
+            task.abort();
+            Verdict::Error {
+                text: format!("the check was not over after {:?}", check.bound),
+            }
+        }
+    }
+}
+
+fn broken(error: tokio::task::JoinError) -> String {
+    match error.try_into_panic() {
+        Ok(panic) => panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_else(|| "panic".to_owned()),
+        Err(error) => error.to_string(),
+    }
+}
+
+async fn clean_up(target: &Target, ledger: &Ledger) -> Cleanup {
+    let mut cleanup = Cleanup::left(ledger.len());
+    if ledger.is_empty() {
+        return cleanup;
+    }
+    let work = async {
+        let relay = Relay::connect(target, Arc::new(Transcript::new()), "cleanup".to_owned())
+            .await
+            .ok()?;
+        for (deletion, count) in ledger.deletions(target.now()) {
+            let event = serde_json::to_value(deletion).ok()?;
+            if relay.publish(&event).await.ok()?.accepted {
+                cleanup.deleted += count;
+            }
+        }
+        Some(())
+    };
+    // best effort: what is left is in the report
+    let _ = tokio::time::timeout(CLEANUP_WITHIN, work).await;
+    cleanup
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_substrings_or_patterns() {
+        assert!(matches("cors", "G01/cors/origin/on-404"));
+        assert!(matches("G01/*/on-404", "G01/cors/origin/on-404"));
+        assert!(matches("*origin*", "G01/cors/origin/on-404"));
+        assert!(!matches("G01/*/on-405", "G01/cors/origin/on-404"));
+        assert!(!matches("git", "G01/cors/origin/on-404"));
+    }
+}
