@@ -5,8 +5,10 @@
 //! the whole story; the module documentation tells what each room may know.
 
 pub mod clock;
+pub mod config;
 pub mod git;
 pub mod intake;
 pub mod nip34;
+pub mod owner_key;
 pub mod relay;
 pub mod store;
