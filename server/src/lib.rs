@@ -7,8 +7,10 @@
 pub mod clock;
 pub mod config;
 pub mod git;
+pub mod http;
 pub mod intake;
 pub mod nip34;
 pub mod owner_key;
 pub mod relay;
+pub mod server;
 pub mod store;

@@ -28,8 +28,8 @@ A first start needs no configuration:
 
 and then, with ngit (https://gitworkshop.dev/ngit) inside a git repository:
 
-    ngit init            # announce it; name ws://127.0.0.1:7334 as its GRASP server
-    git push             # through the nostr:// remote that ngit has set up";
+    ngit init --grasp-server ws://127.0.0.1:7334
+    git push";
 
 const AFTER: &str = "\
 Every setting can be a flag, a variable or a line of a file `.env` in the working directory; flags win over variables,
