@@ -233,11 +233,11 @@ impl Config {
         let read = Self::read(&mut reader);
         let (mut values, mut errors) = reader.finish();
         let Some(mut config) = read else { return Err(errors) };
+        config.settle_dependent_defaults(&mut values);
         if config.default_limit > config.max_limit {
             errors.extend(conflict(&values, config.max_limit));
             return Err(errors);
         }
-        config.settle_dependent_defaults(&mut values);
         Ok((config, values))
     }
 
@@ -248,6 +248,10 @@ impl Config {
                 "NGIT_GIT_DATA_PATH" if self.database_backend == Backend::Memory => {
                     self.git_data_path = GitData::Temporary;
                     "(a temporary folder, because events are kept in memory)".clone_into(&mut value.shown);
+                }
+                "NGIT_DEFAULT_LIMIT" if self.default_limit > self.max_limit => {
+                    self.default_limit = self.max_limit;
+                    value.shown = format!("{} (NGIT_MAX_LIMIT)", self.max_limit);
                 }
                 "NGIT_DOMAIN" if self.bind_address.port() == 0 => {
                     "(the bind address, once the port is known)".clone_into(&mut value.shown);
@@ -275,7 +279,7 @@ impl Config {
     }
 }
 
-/// The one rule between two settings: a default may not exceed the most.
+/// The one rule between two settings: the limit of those who name none may not exceed the most.
 fn conflict(values: &[EffectiveValue], max_limit: usize) -> Option<ConfigError> {
     let value = values.iter().find(|value| value.setting.name == "NGIT_DEFAULT_LIMIT")?;
     Some(ConfigError::Value {

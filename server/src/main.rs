@@ -1,7 +1,7 @@
 //! The command: reads the settings, runs the server until it is told to stop.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use grasp_server::config::{self, Cli, Config, ConfigError, EffectiveValue};
@@ -31,6 +31,7 @@ fn main() -> ExitCode {
     }
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         // Checked when the settings were.
         .with_env_filter(EnvFilter::new(&config.log_level))
         .init();

@@ -19,7 +19,7 @@ const ABOUT: &str = "A GRASP server: a Nostr relay and a git host behind one por
 const TEACHES: &str = "\
 A GRASP server: a Nostr relay and a git smart-HTTP host behind one port.
 
-Nobody has an account here. A maintainer publishes a signed event that says what the branches and tags of a repository
+Nobody has an account here. A maintainer publishes a signed event that says what the branches and tags of a repository \
 shall be, and exactly that may then be pushed, by anybody. Signed events and git data may come in either order.
 
 A first start needs no configuration:
@@ -32,7 +32,7 @@ and then, with ngit (https://gitworkshop.dev/ngit) inside a git repository:
     git push";
 
 const AFTER: &str = "\
-Every setting can be a flag, a variable or a line of a file `.env` in the working directory; flags win over variables,
+Every setting can be a flag, a variable or a line of a file `.env` in the working directory; flags win over variables, \
 variables over `.env`. Unset and empty are the same. `grasp-server check-config` shows what is in force and why.";
 
 impl Cli {

@@ -108,7 +108,8 @@ fn every_example_is_accepted_unless_it_is_a_pattern() {
 
 #[test]
 fn the_default_limit_may_not_exceed_the_most() {
-    let told = messages(&[("NGIT_MAX_LIMIT", "100")]);
+    assert_eq!(environment(&[("NGIT_MAX_LIMIT", "100")]).unwrap().default_limit, 100);
+    let told = messages(&[("NGIT_MAX_LIMIT", "100"), ("NGIT_DEFAULT_LIMIT", "101")]);
     assert!(told.contains("NGIT_DEFAULT_LIMIT") && told.contains("NGIT_MAX_LIMIT, which is 100"), "{told}");
 }
 

@@ -189,7 +189,7 @@ fn landing(about: &About) -> Markup {
         p {
             "The first command announces the repository and gives it a " code { "nostr://" }
             " remote. The second signs the new state of your branches and then pushes them. An announcement that is not "
-            "followed by its git data is forgotten after half an hour."
+            "followed by its git data is forgotten after a while."
         }
         p { "To propose a change to somebody else's repository, push a branch whose name begins with " code { "pr/" } "." }
     };
