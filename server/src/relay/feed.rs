@@ -99,7 +99,9 @@ impl Feed {
     /// Ends the stored part: sends EOSE, then what was kept back and is not among the ids `sent` from the store.
     pub(crate) fn go_live(&self, subscription: &Subscription, sent: &HashSet<EventId>) {
         let mut delivery = subscription.delivery.lock();
-        let Delivery::KeptBack(kept_back) = std::mem::replace(&mut *delivery, Delivery::Ended) else { return };
+        let Delivery::KeptBack(kept_back) = std::mem::replace(&mut *delivery, Delivery::Ended) else {
+            return;
+        };
         let skip = self.expected.lock().keys().filter(|id| sent.contains(id)).copied().collect();
         subscription.outbox.answer(reply::eose(&subscription.id));
         for (id, json) in kept_back {
@@ -129,7 +131,9 @@ enum Delivery {
     /// The stored events are being sent; this comes after them.
     KeptBack(Vec<(EventId, Arc<str>)>),
     /// What comes is sent, but for these, which were found in the store already.
-    Live { skip: HashSet<EventId> },
+    Live {
+        skip: HashSet<EventId>,
+    },
     Ended,
 }
 

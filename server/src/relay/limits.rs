@@ -87,7 +87,7 @@ impl Default for Limits {
             max_limit: 5_000,
             default_limit: 500,
             max_results: 100_000,
-            max_count: 1_000_000,
+            max_count: 200_000,
             events_per_minute: 30_000,
             events_per_minute_per_address: 120_000,
             queries_per_minute: 12_000,

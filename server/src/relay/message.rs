@@ -129,7 +129,8 @@ impl<'de> Visitor<'de> for MessageVisitor {
     type Value = ClientMessage;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a client message: a JSON list that begins with EVENT, REQ, CLOSE, COUNT, AUTH, …")
+        formatter
+            .write_str("a client message: a JSON list that begins with EVENT, REQ, CLOSE, COUNT, AUTH, …")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<ClientMessage, A::Error> {
@@ -272,13 +273,17 @@ mod tests {
     #[test]
     fn the_other_verbs_are_read() {
         assert!(matches!(parse(r#" ["CLOSE" , "s"] "#).unwrap(), ClientMessage::Close { id } if id == "s"));
-        assert!(matches!(parse(r#"["COUNT","s",{}]"#).unwrap(), ClientMessage::Count(q) if q.filters.len() == 1));
+        assert!(
+            matches!(parse(r#"["COUNT","s",{}]"#).unwrap(), ClientMessage::Count(q) if q.filters.len() == 1)
+        );
         let open = parse(r#"["NEG-OPEN","n",{"kinds":[1]},"6100"]"#).unwrap();
         assert!(matches!(open, ClientMessage::NegOpen { message, .. } if message == [0x61, 0]));
         let message = parse(r#"["NEG-MSG","n","61"]"#).unwrap();
         assert!(matches!(message, ClientMessage::NegMsg { message, .. } if message == [0x61]));
         assert!(matches!(parse(r#"["NEG-CLOSE","n"]"#).unwrap(), ClientMessage::NegClose { .. }));
-        assert!(matches!(parse(r#"["CL\u004fSE","\u0073"]"#).unwrap(), ClientMessage::Close { id } if id == "s"));
+        assert!(
+            matches!(parse(r#"["CL\u004fSE","\u0073"]"#).unwrap(), ClientMessage::Close { id } if id == "s")
+        );
     }
 
     fn event(change: &str, to: Value) -> String {

@@ -72,6 +72,16 @@ pub(crate) struct Outbox {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
+/// How the answers that wait stand to their bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Load {
+    Light,
+    /// No more requests should be read.
+    Crowded,
+    /// Answers had to be dropped: the connection must end.
+    Overflown,
+}
+
 /// The connection has ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Gone;
@@ -174,30 +184,27 @@ impl Outbox {
         }
     }
 
-    /// Whether so many answers wait that no more requests should be read.
-    pub(crate) fn is_crowded(&self) -> bool {
-        self.queue.lock().answers >= self.answers
+    /// How the answers that wait stand to their bound.
+    pub(crate) fn load(&self) -> Load {
+        let queue = self.queue.lock();
+        if queue.overflown {
+            Load::Overflown
+        } else if queue.answers >= self.answers {
+            Load::Crowded
+        } else {
+            Load::Light
+        }
     }
 
     /// Waits until requests may be read again.
     pub(crate) async fn uncrowded(&self) {
         loop {
             let room = self.room.notified();
-            if !self.is_crowded() {
+            if self.load() != Load::Crowded {
                 return;
             }
             room.await;
         }
-    }
-
-    /// Whether anything waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.queue.lock().waiting.is_empty()
-    }
-
-    /// Whether answers had to be dropped, so that the connection must end.
-    pub(crate) fn is_overflown(&self) -> bool {
-        self.queue.lock().overflown
     }
 
     /// Drops what waits, and refuses more: the connection has ended.
@@ -322,16 +329,15 @@ mod tests {
     async fn answers_keep_their_order_and_say_when_they_crowd() {
         let outbox = outbox();
         outbox.answer("1".to_owned());
-        assert!(!outbox.is_crowded());
+        assert_eq!(outbox.load(), Load::Light);
         outbox.answer("2".to_owned());
-        assert!(outbox.is_crowded());
+        assert_eq!(outbox.load(), Load::Crowded);
         outbox.answer("3".to_owned());
         outbox.answer("4".to_owned());
-        assert!(!outbox.is_overflown());
+        assert_eq!(outbox.load(), Load::Crowded);
         outbox.answer("5".to_owned());
-        assert!(outbox.is_overflown());
+        assert_eq!(outbox.load(), Load::Overflown);
         assert_eq!(texts(&outbox), ["1", "2", "3", "4"]);
-        outbox.uncrowded().await;
     }
 
     #[test]

@@ -84,7 +84,9 @@ mod tests {
     #[test]
     fn ids_and_reasons_are_escaped() {
         let odd = "a\"b\\\n\u{1F600}";
-        for text in [eose(odd), closed(odd, odd), notice(odd), event(&event_head(odd), "{}"), neg_err(odd, odd)] {
+        for text in
+            [eose(odd), closed(odd, odd), notice(odd), event(&event_head(odd), "{}"), neg_err(odd, odd)]
+        {
             let parts: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
             assert_eq!(parts[1], odd);
         }

@@ -93,7 +93,9 @@ impl<T> SubscriptionIndex<T> {
         }
         let mut look_up = |key: Key<'_>| {
             let hash = self.hasher.hash_one(key);
-            for (&(_, number, position), entry) in self.entries.range((hash, 0, 0)..=(hash, u64::MAX, u32::MAX)) {
+            for (&(_, number, position), entry) in
+                self.entries.range((hash, 0, 0)..=(hash, u64::MAX, u32::MAX))
+            {
                 let filter = entry.filters.get(position as usize);
                 if filter.is_some_and(|filter| filter::matches(filter, event)) {
                     found.push((number, entry.subscription.clone()));
