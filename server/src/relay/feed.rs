@@ -146,11 +146,6 @@ impl Subscription {
         Self { id, label, outbox, delivery: Mutex::new(Delivery::KeptBack(Vec::new())), stop }
     }
 
-    /// The id the client gave it.
-    pub(crate) fn id(&self) -> &str {
-        &self.id
-    }
-
     /// Cancelled when the subscription ends, whoever ends it.
     pub(crate) fn stop(&self) -> &CancellationToken {
         &self.stop
