@@ -177,12 +177,9 @@ settings! {
         /// Events that a filter without a limit returns
         default_limit: usize = parse::count(1, 1_000_000),
             "NGIT_DEFAULT_LIMIT" <"COUNT">, default "500", example "500";
-        /// Events that one address may publish in a minute
+        /// Events that one address may publish in a minute, all of them at once if it likes
         events_per_minute: u32 = parse::rate(1_000_000_000),
             "NGIT_EVENTS_PER_MINUTE" <"COUNT">, default "60000", example "60000";
-        /// Events that one address may publish at once before the rate counts
-        events_burst: u32 = parse::rate(1_000_000_000),
-            "NGIT_EVENTS_BURST" <"COUNT">, default "20000", example "20000";
         /// Queries (REQ, COUNT, NEG-OPEN) that one address may ask in a minute
         queries_per_minute: u32 = parse::rate(1_000_000_000),
             "NGIT_QUERIES_PER_MINUTE" <"COUNT">, default "6000", example "6000";
