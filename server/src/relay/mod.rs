@@ -17,6 +17,7 @@ pub mod nip11;
 mod outbox;
 mod pulse;
 pub mod reply;
+mod requests;
 mod service;
 mod session;
 mod stored;

@@ -9,15 +9,23 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use super::limits::Limits;
 use super::reply;
+
+/// Events longer than this, in bytes, are sent in fragments (RFC 6455, 5.4), so that no connection needs a buffer of
+/// their size, which it would keep.
+const FRAGMENT_ABOVE: usize = 64 << 10;
+/// Bytes of an event in one fragment.
+const FRAGMENT: usize = 16 << 10;
 
 /// What all EVENT frames of one subscription share.
 #[derive(Debug)]
@@ -45,9 +53,38 @@ enum Waiting {
     Stored(Arc<Label>, Arc<str>),
 }
 
+/// A long event of which some has been sent.
+#[derive(Debug)]
+struct Partly {
+    event: Arc<str>,
+    sent: usize,
+}
+
+impl Partly {
+    /// The next fragment of the message; `head` goes before it. Says whether it was the last.
+    fn fragment(&mut self, head: &str) -> (Message, bool) {
+        let end = self.event.len();
+        let mut next = (self.sent + FRAGMENT).min(end);
+        while !self.event.is_char_boundary(next) {
+            next += 1;
+        }
+        let code = if head.is_empty() { Data::Continue } else { Data::Text };
+        let last = next == end;
+        let mut text = String::with_capacity(head.len() + (next - self.sent) + 1);
+        text.push_str(head);
+        text.push_str(&self.event[self.sent..next]);
+        if last {
+            text.push(']');
+        }
+        self.sent = next;
+        (Message::Frame(Frame::message(text, OpCode::Data(code), last)), last)
+    }
+}
+
 #[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<Waiting>,
+    partly: Option<Partly>,
     answers: usize,
     live_events: usize,
     live_bytes: usize,
@@ -212,6 +249,7 @@ impl Outbox {
         let mut queue = self.queue.lock();
         queue.ended = true;
         queue.waiting = VecDeque::new();
+        queue.partly = None;
         drop(queue);
         self.room.notify_waiters();
     }
@@ -219,6 +257,11 @@ impl Outbox {
     /// The next message to send, if one waits.
     pub(crate) fn try_next(&self) -> Option<Message> {
         let mut queue = self.queue.lock();
+        if let Some(mut partly) = queue.partly.take() {
+            let (message, last) = partly.fragment("");
+            queue.partly = (!last).then_some(partly);
+            return Some(message);
+        }
         loop {
             let Some(next) = queue.waiting.pop_front() else {
                 // A burst must not hold its memory for as long as the connection idles.
@@ -248,6 +291,12 @@ impl Outbox {
                 }
             };
             if !label.silent.load(Ordering::Relaxed) {
+                if event.len() > FRAGMENT_ABOVE {
+                    let mut partly = Partly { event, sent: 0 };
+                    let (message, _) = partly.fragment(&label.head);
+                    queue.partly = Some(partly);
+                    return Some(message);
+                }
                 drop(queue);
                 return Some(Message::text(reply::event(&label.head, &event)));
             }
@@ -261,17 +310,23 @@ impl Outbox {
         }
     }
 
-    /// The next message to send, as soon as one waits.
-    pub(crate) async fn next(&self) -> Message {
-        poll_fn(|context| self.poll_next(context)).await
+    /// Waits until there is something to send.
+    pub(crate) async fn filled(&self) {
+        poll_fn(|context| {
+            if self.is_empty() {
+                self.writer.register(context.waker());
+                if self.is_empty() {
+                    return Poll::Pending;
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
     }
 
-    fn poll_next(&self, context: &mut Context<'_>) -> Poll<Message> {
-        if let Some(message) = self.try_next() {
-            return Poll::Ready(message);
-        }
-        self.writer.register(context.waker());
-        self.try_next().map_or(Poll::Pending, Poll::Ready)
+    fn is_empty(&self) -> bool {
+        let queue = self.queue.lock();
+        queue.waiting.is_empty() && queue.partly.is_none()
     }
 }
 
@@ -338,6 +393,29 @@ mod tests {
         outbox.answer("5".to_owned());
         assert_eq!(outbox.load(), Load::Overflown);
         assert_eq!(texts(&outbox), ["1", "2", "3", "4"]);
+    }
+
+    #[test]
+    fn a_long_event_goes_in_fragments_that_are_the_same_text() {
+        let outbox = Outbox::new(&Limits::default());
+        let label = Arc::new(Label::new("s"));
+        let event: Arc<str> = format!("{{\"content\":\"{}\"}}", "aé\u{1F600}".repeat(20_000)).into();
+        outbox.live(&label, &event).unwrap();
+        outbox.answer("after".to_owned());
+        let (mut text, mut frames) = (String::new(), 0);
+        loop {
+            let Some(Message::Frame(frame)) = outbox.try_next() else { panic!("a fragment") };
+            let code = if frames == 0 { Data::Text } else { Data::Continue };
+            assert_eq!(frame.header().opcode, OpCode::Data(code));
+            assert!(frame.payload().len() < FRAGMENT + 100);
+            text.push_str(frame.to_text().unwrap());
+            frames += 1;
+            if frame.header().is_final {
+                break;
+            }
+        }
+        assert_eq!(text, reply::event(&label.head, &event));
+        assert_eq!(texts(&outbox), ["after"]);
     }
 
     #[test]
