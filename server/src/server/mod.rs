@@ -91,7 +91,7 @@ impl Server {
 
         let folders = Folders::prepare(&config)?;
         let (store, tables) = open_stores(&config).await.map_err(StartError::Databases)?;
-        let feed = Arc::new(Feed::default());
+        let feed = Arc::new(Feed::new(clock.clone()));
         let curation = curation(&config);
         let plan = Plan {
             service: service.clone(),
