@@ -86,17 +86,15 @@ pub(crate) fn upload_pack(refs: &RefSnapshot, version: Version) -> Bytes {
         return capabilities_v2();
     }
     let mut out = preamble("git-upload-pack", version, refs.refs.len() + refs.unsigned.len());
-    let head = refs.head_oid();
+    let head = refs.get(&refs.head);
     let symref = head.map(|_| format!(" symref=HEAD:{}", refs.head)).unwrap_or_default();
     let capabilities = format!("{FETCH}{symref} filter object-format=sha1 {AGENT}");
     let mut lines = Lines { out: &mut out, capabilities: Some(&capabilities) };
-    if let Some(oid) = head {
-        lines.line(&oid, "HEAD", "");
-    }
-    for entry in visible(refs) {
-        lines.line(&entry.oid, entry.name.as_str(), "");
+    let named = head.map(|entry| ("HEAD", entry));
+    for (name, entry) in named.into_iter().chain(visible(refs).map(|entry| (entry.name.as_str(), entry))) {
+        lines.line(&entry.oid, name, "");
         if let Some(peeled) = &entry.peeled {
-            lines.line(peeled, entry.name.as_str(), "^{}");
+            lines.line(peeled, name, "^{}");
         }
     }
     lines.end();

@@ -10,7 +10,7 @@ use tokio::process::{ChildStderr, ChildStdin};
 use super::body::{BodyError, RequestBody};
 use super::gate::{Gate, Quarantine};
 use super::limits::GitLimits;
-use super::process::{Lines, Process, alternates, git};
+use super::process::{Lines, Process, absolute, alternates, git};
 
 /// Flaws of old commits and trees that real histories have and that hurt nobody (ids of git-fsck(1)). What could
 /// step out of a work tree or deceive a checkout stays an error.
@@ -52,10 +52,10 @@ impl IndexPack {
     ) -> std::io::Result<Self> {
         let mut command = git();
         command
-            .env("GIT_DIR", &gate.path)
-            .env("GIT_OBJECT_DIRECTORY", quarantine.objects())
+            .env("GIT_DIR", absolute(&gate.path))
+            .env("GIT_OBJECT_DIRECTORY", absolute(quarantine.objects()))
             .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", alternates([gate.family_objects.as_path()]))
-            .env("GIT_QUARANTINE_PATH", quarantine.objects())
+            .env("GIT_QUARANTINE_PATH", absolute(quarantine.objects()))
             .args(["-c", "core.fsync=pack,pack-metadata", "-c", "core.fsyncMethod=fsync"])
             .args(["index-pack", "--stdin", "--fix-thin", TOLERATED])
             .arg(format!("--max-input-size={}", limits.max_push_bytes));

@@ -7,6 +7,9 @@ use std::time::Duration;
 pub struct GitLimits {
     /// The largest pack taken in one push (`NGIT_MAX_PUSH_BYTES`).
     pub max_push_bytes: u64,
+    /// How much of a refused push is read and forgotten, in bytes on the wire, so that its client, who looks at the
+    /// answer only when it has sent all, gets to see the reason.
+    pub max_drain_bytes: u64,
     /// The longest negotiation (wants and haves) of a fetch.
     pub max_negotiation_bytes: u64,
     /// How much of a negotiation is kept in memory; the rest goes to an unnamed temporary file.
@@ -41,6 +44,7 @@ impl Default for GitLimits {
     fn default() -> Self {
         Self {
             max_push_bytes: 2 << 30,
+            max_drain_bytes: 8 << 30,
             max_negotiation_bytes: 32 << 20,
             negotiation_memory_bytes: 1 << 20,
             max_commands: 100_000,
@@ -48,7 +52,7 @@ impl Default for GitLimits {
             max_expansion: 64,
             ratio_free_bytes: 1 << 20,
             max_fetches: 64,
-            max_pushes: 32,
+            max_pushes: 128,
             queue_wait: Duration::from_secs(30),
             idle: Duration::from_secs(120),
             indexing: Duration::from_secs(30 * 60),

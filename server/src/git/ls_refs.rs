@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::advertise::visible;
 use super::pkt_line::Writer;
-use super::refs::RefSnapshot;
+use super::refs::{RefEntry, RefSnapshot};
 use crate::nip34::Oid;
 use crate::nip34::refname::MAX_REF_NAME;
 
@@ -67,17 +67,20 @@ impl Query {
     pub(crate) fn answer(&self, refs: &RefSnapshot) -> Bytes {
         let mut out = Writer::with_capacity(256 + refs.refs.len() * 100);
         if self.prefixes.allow("HEAD") {
-            let head = refs.head_oid();
+            let head = refs.get(&refs.head);
             if head.is_some() || (self.unborn && self.symrefs) {
                 let target = if self.symrefs { Some(refs.head.as_str()) } else { None };
-                line(&mut out, head.as_ref(), "HEAD", target, None);
+                line(&mut out, head.map(|entry| &entry.oid), "HEAD", target, self.peeled(head));
             }
         }
         for entry in visible(refs).filter(|entry| self.prefixes.allow(entry.name.as_str())) {
-            let peeled = entry.peeled.as_ref().filter(|_| self.peel);
-            line(&mut out, Some(&entry.oid), entry.name.as_str(), None, peeled);
+            line(&mut out, Some(&entry.oid), entry.name.as_str(), None, self.peeled(Some(entry)));
         }
         out.flush().finish()
+    }
+
+    fn peeled<'a>(&self, entry: Option<&'a RefEntry>) -> Option<&'a Oid> {
+        entry?.peeled.as_ref().filter(|_| self.peel)
     }
 }
 
@@ -110,7 +113,7 @@ impl Prefixes {
 }
 
 fn line(out: &mut Writer, oid: Option<&Oid>, name: &str, symref: Option<&str>, peeled: Option<&Oid>) {
-    let mut digits = *b"unborn                                  ";
+    let mut digits = [0; 40];
     let mut peeled_digits = [0; 40];
     let mut id: &[u8] = b"unborn";
     // 40 is twice 20, so neither can fail.

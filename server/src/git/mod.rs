@@ -8,6 +8,7 @@
 mod advertise;
 mod answer;
 mod body;
+mod client;
 mod commands;
 pub mod family;
 pub(crate) mod files;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -30,7 +30,8 @@ pub(crate) fn git() -> Command {
     command
 }
 
-/// The value of `GIT_ALTERNATE_OBJECT_DIRECTORIES` for these folders; quoted, because names may contain colons.
+/// The value of `GIT_ALTERNATE_OBJECT_DIRECTORIES` for these folders: quoted, because names may contain colons, and
+/// absolute, because git changes into the repository before it reads it.
 pub(crate) fn alternates<'a>(folders: impl IntoIterator<Item = &'a Path>) -> OsString {
     let mut value = Vec::new();
     for folder in folders {
@@ -38,7 +39,7 @@ pub(crate) fn alternates<'a>(folders: impl IntoIterator<Item = &'a Path>) -> OsS
             value.push(b':');
         }
         value.push(b'"');
-        for &byte in folder.as_os_str().as_bytes() {
+        for &byte in absolute(folder).as_os_str().as_bytes() {
             if matches!(byte, b'"' | b'\\') {
                 value.push(b'\\');
             }
@@ -47,6 +48,11 @@ pub(crate) fn alternates<'a>(folders: impl IntoIterator<Item = &'a Path>) -> OsS
         value.push(b'"');
     }
     OsString::from_vec(value)
+}
+
+/// A path that does not depend on where a child is.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// A running child. When this is dropped the whole group is killed.

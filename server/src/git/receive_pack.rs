@@ -12,8 +12,9 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::answer::{self, BodySender, GitBody};
+use super::answer::{self, GitBody};
 use super::body::{BodyError, RequestBody};
+use super::client::{self, Client};
 use super::commands::{Capabilities, Line, PushHead};
 use super::gate::{CommandResult, Gate, Quarantine, RefCommand};
 use super::index_pack::{EMPTY_PACK, IndexPack};
@@ -23,7 +24,6 @@ use super::service::GitService;
 use super::tips;
 use crate::nip34::Coordinate;
 
-const RESULT: &str = "application/x-git-receive-pack-result";
 /// What git says of the other refs of an atomic push.
 const ATOMIC_FAILED: &str = "atomic transaction failed";
 /// What git says of refs whose objects did not get in.
@@ -37,13 +37,13 @@ pub(crate) async fn post(
     body: RequestBody,
 ) -> Response<GitBody> {
     let Some(permit) = service.turn(&service.pushes).await else { return GitService::busy() };
-    let (client, response) = oneshot::channel();
+    let (waiting, response) = oneshot::channel();
     let push = Push {
         service: service.clone(),
         repository,
         gate,
         body,
-        client: Client::Waits(client),
+        client: Client::Waits(waiting),
         _permit: permit,
     };
     service.tasks.spawn(push.run());
@@ -53,42 +53,6 @@ pub(crate) async fn post(
             "the push failed inside this server; please try again",
         )
     })
-}
-
-/// Who is told what becomes of a push.
-enum Client {
-    /// Still sends, or waits for the first byte.
-    Waits(oneshot::Sender<Response<GitBody>>),
-    /// Reads what we write.
-    Reads(BodySender),
-}
-
-impl Client {
-    /// Ends when nobody is there any more.
-    async fn gone(&mut self) {
-        match self {
-            Self::Waits(client) => client.closed().await,
-            Self::Reads(client) => client.closed().await,
-        }
-    }
-
-    /// Sends the head of the answer.
-    fn begin(&mut self) {
-        if let Self::Waits(_) = self {
-            let (sender, response) = answer::streamed(RESULT);
-            if let Self::Waits(client) = std::mem::replace(self, Self::Reads(sender)) {
-                // When nobody is there, the body's end is dropped with the response, and `gone` tells.
-                let _ = client.send(response);
-            }
-        }
-    }
-
-    /// Writes something that may be left out when the client does not keep up.
-    fn offer(&self, bytes: Bytes) {
-        if let Self::Reads(sender) = self {
-            let _ = sender.try_send(Ok(bytes));
-        }
-    }
 }
 
 /// One push on its way.
@@ -119,7 +83,7 @@ impl Push {
             () = self.service.shutdown_bound() => return self.respond(GitService::busy()),
         };
         match head {
-            Ok(head) if head.lines.is_empty() => self.respond(answer::whole(RESULT, Bytes::new())),
+            Ok(head) if head.lines.is_empty() => self.respond(answer::whole(client::RESULT, Bytes::new())),
             Ok(head) => self.carry_out(head).await,
             Err(error) => {
                 tracing::info!(repository = %self.repository, %error, "push refused");
@@ -229,20 +193,16 @@ impl Push {
             }
         }
         self.client.begin();
-        let mut reason = None;
+        let mut complaints = Vec::new();
         let overtime = tokio::time::sleep(self.service.limits.indexing);
         let mut overtime = pin!(overtime);
         loop {
             let keep_alive = tokio::time::sleep(self.service.limits.keep_alive);
             tokio::select! {
                 line = indexing.line() => match line {
-                    Some(line) => {
-                        // The last words count; before them the first complaint does.
-                        if line.starts_with("fatal: ") || (line.starts_with("error: ") && reason.is_none()) {
-                            reason = Some(line.trim_end().to_owned());
-                        }
-                        self.say(line.as_bytes(), capabilities);
-                    }
+                    // Progress may be left out when the client is slow; complaints may not.
+                    Some(line) if is_complaint(&line) => complaints.push(line.trim_end().to_owned()),
+                    Some(line) => self.say(line.as_bytes(), capabilities),
                     None => break,
                 },
                 () = keep_alive => self.keep_alive(capabilities),
@@ -260,7 +220,7 @@ impl Push {
         match indexing.finish().await {
             Ok(quarantine) => Objects::Checked(Some(quarantine)),
             Err(()) => {
-                let reason = reason.unwrap_or_else(|| "index-pack abnormal exit".into());
+                let reason = first_reason(complaints);
                 tracing::info!(repository = %self.repository, reason, "pack refused");
                 Objects::Refused(reason)
             }
@@ -317,7 +277,7 @@ impl Push {
     /// Reads what the client still sends, so that it reads what we say.
     async fn drain(&mut self) {
         tokio::select! {
-            () = self.body.drain(self.service.limits.max_push_bytes) => {}
+            () = self.body.drain(self.service.limits.max_drain_bytes) => {}
             () = self.client.gone() => {}
             () = self.service.shutdown_bound() => {}
         }
@@ -380,6 +340,19 @@ fn fail_together(results: &mut [CommandResult], atomic: bool) {
     if atomic && results.iter().any(Result::is_err) {
         results.iter_mut().filter(|result| result.is_ok()).for_each(|ok| *ok = Err(ATOMIC_FAILED.into()));
     }
+}
+
+fn is_complaint(line: &str) -> bool {
+    line.starts_with("fatal: ") || line.starts_with("error: ")
+}
+
+/// What index-pack said in the end comes first: it is the reason. The rest, some lines of it, explains.
+fn first_reason(mut complaints: Vec<String>) -> String {
+    const EXPLAINED: usize = 10;
+    let last = complaints.pop().unwrap_or_else(|| "index-pack abnormal exit".into());
+    complaints.truncate(EXPLAINED);
+    complaints.insert(0, last);
+    complaints.join("\n")
 }
 
 #[cfg(test)]

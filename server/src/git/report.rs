@@ -19,7 +19,7 @@ const MAX_WRITTEN_OUT: usize = 10;
 /// What became of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Report {
-    /// Whether the pack was taken, or why not.
+    /// Whether the pack was taken, or why not: the reason on the first line, explanations on others.
     pub(crate) unpack: Result<(), String>,
     /// Every ref as the client named it, in the client's order.
     pub(crate) refs: Vec<(Bytes, CommandResult)>,
@@ -54,7 +54,7 @@ impl Report {
         out.flush().finish()
     }
 
-    /// Long reasons and those of several lines, each once.
+    /// Why the pack was not taken; long reasons of refs and those of several lines, each once.
     fn written_out(&self) -> String {
         let mut reasons: BTreeMap<&str, Vec<&Bytes>> = BTreeMap::new();
         for (name, result) in &self.refs {
@@ -65,6 +65,12 @@ impl Report {
             }
         }
         let mut text = String::new();
+        if let Err(reason) = &self.unpack {
+            for line in reason.lines() {
+                text.push_str(&printable(line));
+                text.push('\n');
+            }
+        }
         for (reason, names) in reasons.into_iter().take(MAX_WRITTEN_OUT) {
             let first = String::from_utf8_lossy(names[0]).into_owned();
             let more = if names.len() > 1 { format!(" and {} more", names.len() - 1) } else { String::new() };

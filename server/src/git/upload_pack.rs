@@ -17,7 +17,7 @@ use super::gate::Gate;
 use super::limits::GitLimits;
 use super::ls_refs::Query;
 use super::pkt_line::{Packet, Writer};
-use super::process::{Lines, Process, alternates, git};
+use super::process::{Lines, Process, absolute, alternates, git};
 use super::rendered::View;
 use super::service::GitService;
 
@@ -121,7 +121,10 @@ async fn ask(body: &mut RequestBody, version: Version) -> Result<Asked, BodyErro
 
 async fn ls_refs(body: &mut RequestBody, has_arguments: bool) -> Result<Asked, BodyError> {
     let mut query = Query::default();
-    while has_arguments {
+    loop {
+        if !has_arguments {
+            break;
+        }
         let packet = body.packet().await?;
         match packet.as_ref().and_then(Packet::line) {
             Some(line) => {
@@ -191,7 +194,7 @@ async fn fetch(
         .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", alternates(gate.unsigned_objects.iter().map(AsRef::as_ref)))
         .args(["-c", "uploadpack.allowFilter=true", "-c", "uploadpack.allowAnySHA1InWant=true"])
         .args(["-c", "uploadpack.keepAlive=3", "upload-pack", "--strict", "--stateless-rpc", "--"])
-        .arg(&gate.path)
+        .arg(absolute(&gate.path))
         .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
