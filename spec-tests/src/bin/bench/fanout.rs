@@ -57,23 +57,34 @@ fn issues_of(coordinate: &str) -> String {
 /// 200 subscribers of one filter.
 pub(crate) async fn all(bench: &Bench) -> Result<Vec<Line>> {
     const EVENTS: usize = 3_000;
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    let server = Server::start(bench).await?;
+    let (mut durable, mut memory, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
+    let on_disk = Server::start_with(bench, "lmdb").await?;
+    let in_memory = Server::start_with(bench, "memory").await?;
     let (_bare, bare) = broadcast::start()?;
     for _ in 0..bench.rounds(5) {
         // Of its own each round, so that the subscribers find nothing stored.
-        let repository = served(bench, &server).await?;
-        let events = issues(&repository.coordinate(), EVENTS).await?;
-        let filter = issues_of(&repository.coordinate());
-        let rate = |elapsed: Duration| (SUBSCRIBERS * EVENTS) as f64 / elapsed.as_secs_f64();
-        let subscribers = subscribe(server.address, SUBSCRIBERS, &filter).await?;
-        ours.push(rate(deliver(server.address, subscribers, &events).await?));
-        let subscribers = subscribe(bare, SUBSCRIBERS, &filter).await?;
-        theirs.push(rate(deliver(bare, subscribers, &events).await?));
+        for (server, rates) in [(&on_disk, &mut durable), (&in_memory, &mut memory)] {
+            let repository = served(bench, server).await?;
+            let events = issues(&repository.coordinate(), EVENTS).await?;
+            rates.push(round(server.address, &repository.coordinate(), &events).await?);
+        }
+        let coordinate = "30617:of:nobody";
+        theirs.push(round(bare, coordinate, &issues(coordinate, EVENTS).await?).await?);
     }
     let beside = "a bare tokio-tungstenite broadcast";
-    let target = Target::RatioAtLeast(0.6);
-    Ok(vec![Line::rounds("live fan-out to 200 subscribers", "deliveries/s", &ours, beside, &theirs, target)])
+    let line =
+        |work: &str, ours: &[f64], target| Line::rounds(work, "deliveries/s", ours, beside, &theirs, target);
+    Ok(vec![
+        line("live fan-out to 200 subscribers", &memory, Target::RatioAtLeast(0.6)),
+        line("the same, every event durable before it goes out", &durable, Target::Stated),
+    ])
+}
+
+/// Deliveries per second.
+async fn round(address: SocketAddr, coordinate: &str, events: &[Event]) -> Result<f64> {
+    let subscribers = subscribe(address, SUBSCRIBERS, &issues_of(coordinate)).await?;
+    let elapsed = deliver(address, subscribers, events).await?;
+    Ok((SUBSCRIBERS * events.len()) as f64 / elapsed.as_secs_f64())
 }
 
 /// What delivering costs: processor time and time, in microseconds per event.
