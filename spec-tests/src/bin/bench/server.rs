@@ -23,6 +23,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("NGIT_MAX_CONNECTIONS", "8192"),
     ("NGIT_MAX_CONNECTIONS_PER_ADDRESS", "8192"),
     ("NGIT_IDLE_PING_SECS", "3600"),
+    ("NGIT_OUTGOING_QUEUE_BYTES", "64MiB"),
     ("NGIT_GIT_DATA_PATH", "git"),
     ("NGIT_RELAY_DATA_PATH", "relay"),
 ];
