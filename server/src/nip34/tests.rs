@@ -156,8 +156,11 @@ fn clone_urls_are_compared_by_host_and_port(#[case] base: &str, #[case] ours: bo
     ] {
         assert_eq!(service.is_clone_url(&format!("{base}{path}"), &repository), ours, "{base}{path}");
     }
-    for path in [format!("/base/{npub}/my%20project.git"), format!("/{npub}/other.git"), format!("/{npub}/my%20project")]
-    {
+    for path in [
+        format!("/base/{npub}/my%20project.git"),
+        format!("/{npub}/other.git"),
+        format!("/{npub}/my%20project"),
+    ] {
         assert!(!service.is_clone_url(&format!("{base}{path}"), &repository), "{path}");
     }
 }
