@@ -47,15 +47,27 @@ pub(super) fn checks() -> Vec<Check> {
         Check::new(ROW, "malformed", "names that are no event id are refused", malformed),
         Check::new(
             ROW,
-            "every-named-repository",
-            "the ref appears in every hosted repository that the event names",
-            every_named,
+            "every-named-owner",
+            "the ref appears in the repositories of all owners that the event names",
+            |ctx| every_named(ctx, true, false),
         ),
         Check::new(
             ROW,
-            "every-named-repository-data-first",
+            "every-named-owner-data-first",
             "also when the data came first, to one of them",
-            every_named_data_first,
+            |ctx| every_named(ctx, true, true),
+        ),
+        Check::new(
+            ROW,
+            "every-named-identifier",
+            "the ref appears in repositories of other identifiers that the event names",
+            |ctx| every_named(ctx, false, false),
+        ),
+        Check::new(
+            ROW,
+            "every-named-identifier-data-first",
+            "also when the data came first, to one of them",
+            |ctx| every_named(ctx, false, true),
         ),
         Check::new(
             ROW,
@@ -192,22 +204,30 @@ async fn malformed(ctx: Context) -> CheckResult {
     expect(none, "no refs/nostr/…", format!("{shown:?}"))
 }
 
-async fn every_named(ctx: Context) -> CheckResult {
-    let [one, same, other] = three(&ctx).await?;
-    let (pr, tip) = for_all(&ctx, &one, &[&same, &other]).await?;
-    ctx.accepted(&pr).await?;
-    push(&ctx, &one, &tip, &pr).await?;
-    ctx.served_already(&pr).await?;
-    everywhere(&ctx, &[one, same, other], &pr, &tip).await
-}
-
-async fn every_named_data_first(ctx: Context) -> CheckResult {
-    let [one, same, other] = three(&ctx).await?;
-    let (pr, tip) = for_all(&ctx, &one, &[&same, &other]).await?;
-    push(&ctx, &one, &tip, &pr).await?;
-    ctx.accepted(&pr).await?;
+async fn every_named(ctx: Context, same_identifier: bool, data_first: bool) -> CheckResult {
+    let one = ctx.hosted_repository().await?;
+    let identifier = match same_identifier {
+        true => ctx.identifier.clone(),
+        false => ctx.other_identifier(),
+    };
+    let two = ctx.hosted_repository_of(&ctx.someone(), &identifier).await?;
+    let (pr, tip) = for_both(&ctx, &one, Some(&two)).await?;
+    if data_first {
+        push(&ctx, &one, &tip, &pr).await?;
+        ctx.accepted(&pr).await?;
+    } else {
+        ctx.accepted(&pr).await?;
+        push(&ctx, &one, &tip, &pr).await?;
+    }
     ctx.served(&pr).await?;
-    everywhere(&ctx, &[one, same, other], &pr, &tip).await
+    for hosted in [&one, &two] {
+        is_there(&ctx, hosted, &pr, &tip).await?;
+        // and really: the data is here, not only the name
+        let (elsewhere, name) = (ctx.git.init().await?, name_of(&pr));
+        let fetched = ctx.git.fetch(&elsewhere, &hosted.url, &[&name]).await?;
+        fetched.success()?;
+    }
+    Ok(())
 }
 
 async fn beside_heads(ctx: Context) -> CheckResult {
@@ -238,25 +258,15 @@ async fn expires(ctx: Context) -> CheckResult {
 
 /// A stranger's pull request for `hosted`, not published yet, and its tip.
 async fn pull_request(ctx: &Context, hosted: &Hosted) -> CheckResult<(Event, String)> {
-    for_all(ctx, hosted, &[]).await
+    for_both(ctx, hosted, None).await
 }
 
-async fn for_all(ctx: &Context, one: &Hosted, others: &[&Hosted]) -> CheckResult<(Event, String)> {
+async fn for_both(ctx: &Context, one: &Hosted, two: Option<&Hosted>) -> CheckResult<(Event, String)> {
     let tip = one.commit("contribution").await?;
-    let said = PullRequest::new(&one.coordinate, &tip).clone_url(&one.url);
-    let said = others.iter().fold(said, |said, other| said.repository(&other.coordinate));
+    let mut said = PullRequest::new(&one.coordinate, &tip).clone_url(&one.url);
+    said.repositories.extend(two.map(|hosted| hosted.coordinate.clone()));
     let pr = ctx.sign(&ctx.someone(), said.subject("Contribution").draft());
     Ok((pr, tip))
-}
-
-/// Three hosted repositories; the second has the first one's identifier and another owner.
-async fn three(ctx: &Context) -> CheckResult<[Hosted; 3]> {
-    let (same, other) = (ctx.someone(), ctx.someone());
-    Ok([
-        ctx.hosted_repository().await?,
-        ctx.hosted_repository_of(&same, &ctx.identifier).await?,
-        ctx.hosted_repository_of(&other, &ctx.other_identifier()).await?,
-    ])
 }
 
 fn name_of(event: &Event) -> String {
@@ -267,17 +277,6 @@ async fn push(ctx: &Context, hosted: &Hosted, tip: &str, event: &Event) -> Check
     let refspec = format!("{tip}:{}", name_of(event));
     let output = ctx.git.push(&hosted.repository, &hosted.url, &[&refspec]).await?;
     pushed(output).map(drop)
-}
-
-async fn everywhere(ctx: &Context, all: &[Hosted], event: &Event, tip: &str) -> CheckResult {
-    for hosted in all {
-        is_there(ctx, hosted, event, tip).await?;
-        // and really: the data is here, not only the name
-        let elsewhere = ctx.git.init().await?;
-        let fetched = ctx.git.fetch(&elsewhere, &hosted.url, &[&name_of(event)]).await?;
-        fetched.success()?;
-    }
-    Ok(())
 }
 
 async fn is_there(ctx: &Context, hosted: &Hosted, event: &Event, tip: &str) -> CheckResult {
