@@ -132,14 +132,13 @@ impl Waiting {
         let event = &self.event;
         let (author, kind) = (event.pubkey.to_hex(), event.kind.as_u16());
         let since = event.created_at.as_secs();
-        let mut filters = vec![
-            json!({"ids": [event.id.to_hex()]}),
-            json!({"authors": [author], "kinds": [kind], "since": since}),
-        ];
-        filters.push(match event.tags.identifier() {
+        let by_tag = match event.tags.identifier() {
             Some(identifier) => json!({"#d": [identifier], "kinds": [kind], "since": since}),
-            None => json!({"#a": [self.served.coordinate], "kinds": [kind]}),
-        });
-        filters
+            None => json!({"#a": [self.served.coordinate], "kinds": [kind], "since": since}),
+        };
+        let mut by_author = by_tag.clone(); // the author alone may own what other checks publish
+        by_author["authors"] = json!([author]);
+        let by_id = json!({"ids": [event.id.to_hex()]});
+        vec![by_id, by_tag, by_author]
     }
 }
