@@ -6,6 +6,7 @@
 
 mod publish;
 mod repository;
+mod shown;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -18,6 +19,7 @@ use tokio::sync::Mutex;
 
 pub use self::publish::is_served_by;
 pub use self::repository::{Hosted, pushed, refused_push};
+pub use self::shown::Shown;
 
 use crate::check::{CheckResult, fail};
 use crate::ledger::Ledger;

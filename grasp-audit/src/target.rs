@@ -7,6 +7,7 @@ pub mod http;
 mod inbox;
 pub mod limits;
 pub mod message;
+pub mod receive_pack;
 pub mod smart_http;
 pub mod stream;
 pub mod transcript;

@@ -94,6 +94,18 @@ impl Context {
         self.eventually(&what, SETTLES_WITHIN, || self.is_served(event)).await
     }
 
+    /// The event must be served at this very moment: what led to it is over.
+    ///
+    /// # Errors
+    /// A failure when it is not.
+    pub async fn served_already(&self, event: &Event) -> CheckResult {
+        expect(
+            self.is_served(event).await?,
+            format!("{} is served, at once", self.describe(event)),
+            "REQ by its id does not find it",
+        )
+    }
+
     /// The event must not be served now: by id or by author and kind.
     ///
     /// # Errors
