@@ -7,12 +7,17 @@
 pub mod admission;
 pub mod authorize;
 pub mod clock;
+pub mod command;
+pub mod config;
 pub mod directory;
 pub mod git;
 pub mod house;
+pub mod http;
 pub mod intake;
 pub mod nip34;
+pub mod owner_key;
 pub mod promotion;
 pub mod purgatory;
 pub mod relay;
+pub mod server;
 pub mod store;

@@ -1,42 +1,21 @@
 //! The operator's lists: which repositories and whose events are taken at all (requirement G01/relay/curation).
 
 use nostr::event::Event;
-use nostr::key::PublicKey;
 
 use super::related::Relations;
+use super::rule::RepositoryRule;
 use super::{Prefix, Refusal};
 use crate::nip34::{ANNOUNCEMENT, Coordinate, Identifier, STATE};
-
-/// One entry of a list: `<npub>`, `<npub>/<identifier>` or `<identifier>`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rule {
-    /// Everything of one person.
-    Person(PublicKey),
-    /// One repository.
-    Repository(Coordinate),
-    /// All repositories of one identifier, whoever owns them.
-    Identifier(Identifier),
-}
-
-impl Rule {
-    fn covers(&self, repository: &Coordinate) -> bool {
-        match self {
-            Self::Person(key) => repository.owner == *key,
-            Self::Repository(one) => repository == one,
-            Self::Identifier(identifier) => repository.identifier == *identifier,
-        }
-    }
-}
 
 /// The lists. Empty lists curate nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Curation {
     /// When not empty, only these repositories are announced here.
-    pub repository_whitelist: Vec<Rule>,
+    pub repository_whitelist: Vec<RepositoryRule>,
     /// These are not, whatever the whitelist says.
-    pub repository_blacklist: Vec<Rule>,
+    pub repository_blacklist: Vec<RepositoryRule>,
     /// Events by these people, and events of or about these repositories, are not taken.
-    pub event_blacklist: Vec<Rule>,
+    pub event_blacklist: Vec<RepositoryRule>,
 }
 
 impl Curation {
@@ -57,7 +36,7 @@ impl Curation {
         }
         let about = Relations::of(event).repositories;
         let hit = self.event_blacklist.iter().any(|rule| {
-            matches!(rule, Rule::Person(key) if *key == event.pubkey)
+            rule.covers_author(&event.pubkey)
                 || own.iter().chain(&about).any(|repository| rule.covers(repository))
         });
         if hit {

@@ -8,6 +8,7 @@ pub mod decide;
 pub mod deletion;
 pub mod family;
 pub mod related;
+pub mod rule;
 
 pub use family::{Family, Hosted, Slot};
 

@@ -1,0 +1,36 @@
+# Two commands do everything on a fresh machine with cargo, git and apt: `make audit` and `make test`.
+
+URL      ?=
+REPORT   ?= report
+AUDIT    ?=
+CARGO    ?= cargo
+RELEASE  := target/release
+
+.PHONY: help audit test lint bench serve build setup
+
+help: ## What can be made here
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+setup: ## Installs what is missing: a C compiler (for LMDB, libgit2 and secp256k1) and git
+	@./.ci/setup
+
+build: setup ## Builds both programs, optimised
+	$(CARGO) build --release --locked -p grasp-server -p grasp-audit
+
+audit: build ## Starts the bundled server on loopback and audits it; URL=… audits any other server
+	@./.ci/audit "$(URL)" "$(REPORT)" $(AUDIT)
+
+test: setup ## All tests: rooms, real server, real git, the conformance suite as a gate, crashes
+	$(CARGO) test --workspace --locked
+
+lint: setup ## Formatting, clippy and documentation without a warning
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --document-private-items
+
+bench: setup ## Speed and memory, each beside a baseline measured in the same run
+	$(CARGO) build --release --locked -p grasp-server -p spec-tests
+	$(RELEASE)/bench $(BENCH)
+
+serve: build ## Runs the server here, with its data below ./data
+	$(RELEASE)/grasp-server

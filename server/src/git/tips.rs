@@ -1,0 +1,46 @@
+//! Whether what a push names is there: the part that `index-pack --strict` cannot see.
+
+use std::path::Path;
+
+use git2::{ObjectType, Odb};
+
+use super::gate::{CommandResult, RefCommand};
+use crate::nip34::refname::Namespace;
+
+/// One result per command: the new tip is in one of the object folders, and a branch's tip is a commit.
+///
+/// Everything in the folders is complete by induction: families hold checked objects only, and `index-pack --strict`
+/// has looked for what the objects in quarantine name. Reads from disk; call it where blocking is fine.
+pub(crate) fn check(folders: &[&Path], commands: &[RefCommand]) -> Vec<CommandResult> {
+    let odb = match open(folders) {
+        Ok(odb) => odb,
+        Err(error) => {
+            tracing::error!(%error, "the objects of a push cannot be opened");
+            return vec![Err("the objects cannot be read; please try again".into()); commands.len()];
+        }
+    };
+    commands.iter().map(|command| tip(&odb, command)).collect()
+}
+
+fn open(folders: &[&Path]) -> Result<Odb<'static>, git2::Error> {
+    let odb = Odb::new()?;
+    for folder in folders {
+        let path = folder.to_str().ok_or_else(|| git2::Error::from_str("the data path is no UTF-8"))?;
+        odb.add_disk_alternate(path)?;
+    }
+    Ok(odb)
+}
+
+fn tip(odb: &Odb<'_>, command: &RefCommand) -> CommandResult {
+    if command.new.is_zero() {
+        return Ok(());
+    }
+    let found = git2::Oid::from_bytes(command.new.as_bytes()).and_then(|oid| odb.read_header(oid));
+    match found {
+        Ok((_, kind)) if kind != ObjectType::Commit && command.name.namespace() == Namespace::Branch => {
+            Err(format!("a branch names a commit, and {} is a {}", command.new, kind.str()))
+        }
+        Ok(_) => Ok(()),
+        Err(_) => Err("missing necessary objects".into()),
+    }
+}
