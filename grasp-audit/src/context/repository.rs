@@ -114,9 +114,9 @@ impl Context {
         announcement: &Announcement,
     ) -> CheckResult<Hosted> {
         let identifier = announcement.identifier.as_str();
-        let (repository, tip) = self.local_repository().await?;
         let announcement = self.sign(owner, announcement.draft());
         self.accepted(&announcement).await?;
+        let (repository, tip) = self.local_repository().await?;
         let state = State::new(identifier).branch("main", &tip).head("main");
         let state = self.sign(owner, state.draft());
         self.accepted(&state).await?;
