@@ -118,7 +118,9 @@ impl Suite {
     /// # Errors
     /// Only when no check could begin: a wrong URL, an unreachable server.
     pub async fn run(self, url: &str) -> Result<Report, TargetError> {
-        let target = Arc::new(Target::discover(url, self.options.ca.clone()).await?.with_patience(self.options.patience));
+        let target = Arc::new(
+            Target::discover(url, self.options.ca.clone()).await?.with_patience(self.options.patience),
+        );
         let (started, clock) = (target.now(), Instant::now());
         let checks = self.selected();
         self.progress.begins(checks.len());

@@ -92,6 +92,11 @@ impl Context {
         Err(skip(format!("supported_nips does not list {nip}")))
     }
 
+    /// Remembers an event that was published past this context, so that it is taken back at the end.
+    pub fn keeps(&self, event: &Event) {
+        self.ledger.published(&serde_json::to_value(event).unwrap_or_default());
+    }
+
     /// Signs and publishes, which must be taken.
     ///
     /// # Errors

@@ -43,7 +43,9 @@ impl Relay {
     ) -> Result<Option<Difference>, RelayError> {
         let mut storage = NegentropyStorageVector::new();
         for event in ours {
-            storage.insert(event.created_at.as_secs(), Id::from_byte_array(event.id.to_bytes())).map_err(garbled)?;
+            storage
+                .insert(event.created_at.as_secs(), Id::from_byte_array(event.id.to_bytes()))
+                .map_err(garbled)?;
         }
         storage.seal().map_err(garbled)?;
         let mut session = Negentropy::owned(storage, MAX_FRAME).map_err(garbled)?;

@@ -19,8 +19,8 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::inbox::Inbox;
 use super::limits::PUBLISHED_PER_CONNECTION;
-use super::patience::Patience;
 use super::message::RelayMessage;
+use super::patience::Patience;
 use super::transcript::Transcript;
 use super::{ANSWER_WITHIN, Target};
 use crate::check::{Ending, fail};
@@ -250,6 +250,23 @@ impl Relay {
         self.published.fetch_add(1, Ordering::Relaxed);
         self.send_json(&json!(["EVENT", event])).await?;
         self.ok(&wanted).await
+    }
+
+    /// Publishes without waiting for the answer: [`Relay::ok_for`] does.
+    ///
+    /// # Errors
+    /// When the connection has ended or the message is longer than the server takes.
+    pub async fn send_publish(&self, event: &Event) -> Result<(), RelayError> {
+        self.published.fetch_add(1, Ordering::Relaxed);
+        self.send_json(&json!(["EVENT", event])).await
+    }
+
+    /// The answer to an event that was sent before.
+    ///
+    /// # Errors
+    /// When no OK for its id comes.
+    pub async fn ok_for(&self, event: &Event) -> Result<OkReply, RelayError> {
+        self.ok(&event.id.to_hex()).await
     }
 
     /// Answers the challenge (NIP-42) with this signed event of kind 22242.
