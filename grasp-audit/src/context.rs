@@ -84,7 +84,8 @@ impl Context {
         transcript: Arc<Transcript>,
         ledger: Arc<Ledger>,
     ) -> Self {
-        let http = HttpClient::new(target.url.clone(), target.dialer.clone(), transcript.clone());
+        let http = HttpClient::new(target.url.clone(), target.dialer.clone(), transcript.clone())
+            .with_patience(target.patience);
         let git = GitClient::new(target.clone(), transcript.clone());
         let start = target.now().saturating_sub(HEAD_START);
         ledger.know(&owner);
@@ -165,6 +166,7 @@ impl Context {
         F: FnMut() -> Fut,
         Fut: Future<Output = CheckResult<bool>>,
     {
+        let within = self.target.patience.of(within);
         let deadline = Instant::now() + within;
         let mut pause = Duration::from_millis(50);
         while !probe().await? {

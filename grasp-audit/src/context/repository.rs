@@ -127,9 +127,9 @@ impl Context {
         state_at: Option<u64>,
     ) -> CheckResult<Hosted> {
         let identifier = announcement.identifier.as_str();
-        let (repository, tip) = self.local_repository().await?;
         let announcement = self.sign(owner, announcement.draft());
         self.accepted(&announcement).await?;
+        let (repository, tip) = self.local_repository().await?;
         let state = State::new(identifier).branch("main", &tip).head("main");
         let mut state = state.draft();
         state.created_at = state_at;
