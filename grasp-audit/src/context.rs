@@ -45,10 +45,7 @@ pub struct Expiry {
 
 impl Default for Expiry {
     fn default() -> Self {
-        Self {
-            purgatory: Duration::from_secs(1800),
-            nostr_ref: Duration::from_secs(1200),
-        }
+        Self { purgatory: Duration::from_secs(1800), nostr_ref: Duration::from_secs(1200) }
     }
 }
 
@@ -85,11 +82,7 @@ impl Context {
         transcript: Arc<Transcript>,
         ledger: Arc<Ledger>,
     ) -> Self {
-        let http = HttpClient::new(
-            target.url.clone(),
-            target.dialer.clone(),
-            transcript.clone(),
-        );
+        let http = HttpClient::new(target.url.clone(), target.dialer.clone(), transcript.clone());
         let git = GitClient::new(target.clone(), transcript.clone());
         let start = target.now().saturating_sub(HEAD_START);
         ledger.know(&owner);
@@ -140,11 +133,7 @@ impl Context {
         self.ledger.know(keys);
         let mut draft: Draft = draft.into();
         let created_at = draft.created_at.unwrap_or_else(|| self.later());
-        if !draft
-            .tags
-            .iter()
-            .any(|tag| tag.len() > 1 && tag[0] == "t" && tag[1] == MARK)
-        {
+        if !draft.tags.iter().any(|tag| tag.len() > 1 && tag[0] == "t" && tag[1] == MARK) {
             draft = draft.tag(["t", MARK]);
         }
         draft.tag(["client", MARK]).at(created_at).sign(keys)
@@ -161,12 +150,7 @@ impl Context {
     /// A failure when there is none.
     pub async fn relay(&self) -> CheckResult<Relay> {
         let number = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
-        let relay = Relay::connect(
-            &self.target,
-            self.transcript.clone(),
-            format!("ws {number}"),
-        )
-        .await?;
+        let relay = Relay::connect(&self.target, self.transcript.clone(), format!("ws {number}")).await?;
         Ok(relay)
     }
 
@@ -174,12 +158,7 @@ impl Context {
     ///
     /// # Errors
     /// A failure that names `what` when it never does within `within`; the probe's own ending.
-    pub async fn eventually<F, Fut>(
-        &self,
-        what: &str,
-        within: Duration,
-        mut probe: F,
-    ) -> CheckResult
+    pub async fn eventually<F, Fut>(&self, what: &str, within: Duration, mut probe: F) -> CheckResult
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = CheckResult<bool>>,
@@ -188,10 +167,7 @@ impl Context {
         let mut pause = Duration::from_millis(50);
         while !probe().await? {
             if Instant::now() >= deadline {
-                return Err(fail(
-                    format!("{what} within {within:?}"),
-                    "it did not happen",
-                ));
+                return Err(fail(format!("{what} within {within:?}"), "it did not happen"));
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(1));

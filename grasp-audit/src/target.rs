@@ -83,10 +83,7 @@ impl Target {
         let response = client
             .get("/", &[("accept", "application/nostr+json")])
             .await
-            .map_err(|source| TargetError::Unreachable {
-                url: url.base(),
-                source,
-            })?;
+            .map_err(|source| TargetError::Unreachable { url: url.base(), source })?;
         let nip11 = response.json();
         Ok(Self {
             limits: nip11.as_ref().map(Limits::from_nip11).unwrap_or_default(),
@@ -101,9 +98,7 @@ impl Target {
     /// The server's unix time in seconds, as well as we know it.
     #[must_use]
     pub fn now(&self) -> u64 {
-        nostr::types::Timestamp::now()
-            .as_secs()
-            .saturating_add_signed(self.clock_offset)
+        nostr::types::Timestamp::now().as_secs().saturating_add_signed(self.clock_offset)
     }
 
     /// Whether NIP-11 lists a member of the family, `GRASP-06`.

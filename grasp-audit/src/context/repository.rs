@@ -35,9 +35,7 @@ impl Context {
     /// The owner's clone URL here.
     #[must_use]
     pub fn clone_url(&self) -> String {
-        self.target
-            .url
-            .clone_url(&self.owner.public_key(), &self.identifier)
+        self.target.url.clone_url(&self.owner.public_key(), &self.identifier)
     }
 
     /// The owner's coordinate.
@@ -64,9 +62,7 @@ impl Context {
     /// A state of the check's identifier with `main` at `tip` and `HEAD` on it.
     #[must_use]
     pub fn state(&self, tip: &str) -> State {
-        State::new(&self.identifier)
-            .branch("main", tip)
-            .head("main")
+        State::new(&self.identifier).branch("main", tip).head("main")
     }
 
     /// Publishes the owner's announcement, which must be taken.
@@ -96,19 +92,14 @@ impl Context {
     /// # Errors
     /// A failure when either is not accepted.
     pub async fn waiting_repository(&self) -> CheckResult<Hosted> {
-        self.waiting_repository_of(&self.owner, &self.identifier)
-            .await
+        self.waiting_repository_of(&self.owner, &self.identifier).await
     }
 
     /// As [`Context::waiting_repository`], for anybody and any identifier.
     ///
     /// # Errors
     /// A failure when either is not accepted.
-    pub async fn waiting_repository_of(
-        &self,
-        owner: &Keys,
-        identifier: &str,
-    ) -> CheckResult<Hosted> {
+    pub async fn waiting_repository_of(&self, owner: &Keys, identifier: &str) -> CheckResult<Hosted> {
         let (repository, tip) = self.local_repository().await?;
         let announcement = self.sign(owner, self.announcement_of(owner, identifier).draft());
         self.accepted(&announcement).await?;
@@ -133,25 +124,16 @@ impl Context {
     /// # Errors
     /// A failure when any of it does not happen.
     pub async fn hosted_repository(&self) -> CheckResult<Hosted> {
-        self.hosted_repository_of(&self.owner, &self.identifier)
-            .await
+        self.hosted_repository_of(&self.owner, &self.identifier).await
     }
 
     /// As [`Context::hosted_repository`], for anybody and any identifier.
     ///
     /// # Errors
     /// A failure when any of it does not happen.
-    pub async fn hosted_repository_of(
-        &self,
-        owner: &Keys,
-        identifier: &str,
-    ) -> CheckResult<Hosted> {
+    pub async fn hosted_repository_of(&self, owner: &Keys, identifier: &str) -> CheckResult<Hosted> {
         let hosted = self.waiting_repository_of(owner, identifier).await?;
-        pushed(
-            self.git
-                .push(&hosted.repository, &hosted.url, &["refs/heads/main"])
-                .await?,
-        )?;
+        pushed(self.git.push(&hosted.repository, &hosted.url, &["refs/heads/main"]).await?)?;
         self.served(&hosted.announcement).await?;
         self.served(&hosted.state).await?;
         Ok(hosted)
@@ -163,11 +145,7 @@ impl Context {
 /// # Errors
 /// A failure with the terminal's text when it did not.
 pub fn pushed(output: Output) -> CheckResult<Output> {
-    expect(
-        output.ok(),
-        format!("`git {}` succeeds", output.args.join(" ")),
-        output.terminal(),
-    )?;
+    expect(output.ok(), format!("`git {}` succeeds", output.args.join(" ")), output.terminal())?;
     Ok(output)
 }
 
@@ -177,15 +155,8 @@ pub fn pushed(output: Output) -> CheckResult<Output> {
 /// A failure when it succeeded, or when the terminal names no refused ref.
 pub fn refused_push(output: Output) -> CheckResult<Output> {
     let command = format!("`git {}`", output.args.join(" "));
-    expect(
-        !output.ok(),
-        format!("{command} is refused"),
-        output.terminal(),
-    )?;
-    let told = output
-        .terminal()
-        .lines()
-        .any(|line| line.contains("[remote rejected]") && line.contains('('));
+    expect(!output.ok(), format!("{command} is refused"), output.terminal())?;
+    let told = output.terminal().lines().any(|line| line.contains("[remote rejected]") && line.contains('('));
     expect(
         told,
         format!("{command}: every refused ref with its reason, `! [remote rejected] … (reason)`"),

@@ -130,26 +130,16 @@ impl Relay {
         opened
     }
 
-    async fn open(
-        target: &Target,
-        transcript: Arc<Transcript>,
-        channel: String,
-    ) -> Result<Self, RelayError> {
+    async fn open(target: &Target, transcript: Arc<Transcript>, channel: String) -> Result<Self, RelayError> {
         let stream = target.dialer.dial().await.map_err(RelayError::Connect)?;
         let upgrade = |error: WsError| RelayError::Upgrade(error.to_string());
-        let request = format!("{}/", target.url.relay())
-            .into_client_request()
-            .map_err(upgrade)?;
-        let config = WebSocketConfig::default()
-            .max_message_size(Some(MAX_MESSAGE))
-            .max_frame_size(Some(MAX_MESSAGE));
+        let request = format!("{}/", target.url.relay()).into_client_request().map_err(upgrade)?;
+        let config =
+            WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
         let handshake = tokio_tungstenite::client_async_with_config(request, stream, Some(config));
         let (socket, response) = tokio::time::timeout(ANSWER_WITHIN, handshake)
             .await
-            .map_err(|_| RelayError::Late {
-                what: "101 response".into(),
-                within: ANSWER_WITHIN,
-            })?
+            .map_err(|_| RelayError::Late { what: "101 response".into(), within: ANSWER_WITHIN })?
             .map_err(upgrade)?;
         transcript.note(&channel, &format!("connected to {}/", target.url.relay()));
         let inbox = Arc::new(Inbox::default());
@@ -208,8 +198,7 @@ impl Relay {
     /// Whether this connection has published as many events as politeness allows.
     #[must_use]
     pub fn is_spent(&self) -> bool {
-        self.published.load(Ordering::Relaxed) >= PUBLISHED_PER_CONNECTION
-            || self.inbox.ended().is_some()
+        self.published.load(Ordering::Relaxed) >= PUBLISHED_PER_CONNECTION || self.inbox.ended().is_some()
     }
 
     /// Whether the connection is still open as far as we know.
@@ -271,21 +260,12 @@ impl Relay {
     }
 
     async fn ok(&self, wanted: &str) -> Result<OkReply, RelayError> {
-        self.take(
-            &format!("OK for {wanted}"),
-            ANSWER_WITHIN,
-            |message| match message {
-                RelayMessage::Ok {
-                    id,
-                    accepted,
-                    message,
-                } if id == wanted => Some(Ok(OkReply {
-                    accepted: *accepted,
-                    message: message.clone(),
-                })),
-                _ => None,
-            },
-        )
+        self.take(&format!("OK for {wanted}"), ANSWER_WITHIN, |message| match message {
+            RelayMessage::Ok { id, accepted, message } if id == wanted => {
+                Some(Ok(OkReply { accepted: *accepted, message: message.clone() }))
+            }
+            _ => None,
+        })
         .await
     }
 
@@ -306,12 +286,8 @@ impl Relay {
     /// When it is refused, or no EOSE comes, or something does not verify.
     pub async fn subscribe(&self, filters: &[Value]) -> Result<Subscription<'_>, RelayError> {
         let open = self.subscriptions.fetch_add(1, Ordering::Relaxed);
-        let mut subscription = Subscription {
-            relay: self,
-            id: self.fresh_id(),
-            stored: Vec::new(),
-            open: true,
-        };
+        let mut subscription =
+            Subscription { relay: self, id: self.fresh_id(), stored: Vec::new(), open: true };
         if self.max_subscriptions.is_some_and(|limit| open >= limit) {
             return Err(RelayError::Limited(format!(
                 "more than {open} subscriptions are needed, the server allows no more"
@@ -336,10 +312,7 @@ impl Relay {
         request.extend(filters.iter().cloned());
         self.send_json(&Value::Array(request)).await?;
         self.take("COUNT", ANSWER_WITHIN, |message| match message {
-            RelayMessage::Count {
-                subscription,
-                count,
-            } if *subscription == wanted => Some(Ok(Some(*count))),
+            RelayMessage::Count { subscription, count } if *subscription == wanted => Some(Ok(Some(*count))),
             RelayMessage::Closed { subscription, .. } if *subscription == wanted => Some(Ok(None)),
             RelayMessage::Notice(_) => Some(Ok(None)),
             _ => None,
@@ -364,29 +337,21 @@ impl Relay {
             self.send_json(&message).await?;
             let answer = self.neg_answer(&wanted).await?;
             let Some(bytes) = answer else { return Ok(None) };
-            match ours
-                .reconcile_with_ids(&bytes, &mut have, &mut need)
-                .map_err(garbled)?
-            {
+            match ours.reconcile_with_ids(&bytes, &mut have, &mut need).map_err(garbled)? {
                 Some(next) => message = json!(["NEG-MSG", wanted, hex::encode(next)]),
                 None => break,
             }
         }
         self.send_json(&json!(["NEG-CLOSE", wanted])).await?;
-        Ok(Some(
-            need.iter().map(|id| hex::encode(id.as_slice())).collect(),
-        ))
+        Ok(Some(need.iter().map(|id| hex::encode(id.as_slice())).collect()))
     }
 
     async fn neg_answer(&self, wanted: &str) -> Result<Option<Vec<u8>>, RelayError> {
         self.take("NEG-MSG", ANSWER_WITHIN, |message| match message {
-            RelayMessage::NegMsg { subscription, hex } if subscription == wanted => Some(
-                hex::decode(hex)
-                    .map(Some)
-                    .map_err(|_| RelayError::Forged("NEG-MSG is no hex".into())),
-            ),
-            RelayMessage::NegErr { subscription, .. }
-            | RelayMessage::Closed { subscription, .. }
+            RelayMessage::NegMsg { subscription, hex } if subscription == wanted => {
+                Some(hex::decode(hex).map(Some).map_err(|_| RelayError::Forged("NEG-MSG is no hex".into())))
+            }
+            RelayMessage::NegErr { subscription, .. } | RelayMessage::Closed { subscription, .. }
                 if subscription == wanted =>
             {
                 Some(Ok(None))
@@ -423,18 +388,14 @@ impl Relay {
     /// # Errors
     /// When nothing comes in time or the connection ends.
     pub async fn next(&self, within: Duration) -> Result<RelayMessage, RelayError> {
-        self.take("message", within, |message| Some(Ok(message.clone())))
-            .await
+        self.take("message", within, |message| Some(Ok(message.clone()))).await
     }
 
     /// The code and reason with which the relay ends the connection; `None` for an end without a close frame.
     ///
     /// # Errors
     /// [`RelayError::Late`] when it stays open.
-    pub async fn closed(
-        &self,
-        within: Duration,
-    ) -> Result<Option<(Option<u16>, String)>, RelayError> {
+    pub async fn closed(&self, within: Duration) -> Result<Option<(Option<u16>, String)>, RelayError> {
         let close = self.take("end of the connection", within, |message| match message {
             RelayMessage::Close { code, reason } => Some(Ok((*code, reason.clone()))),
             _ => None,
@@ -467,10 +428,7 @@ impl Relay {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if tokio::time::timeout(left, arrival).await.is_err() {
-                return Err(RelayError::Late {
-                    what: what.to_owned(),
-                    within,
-                });
+                return Err(RelayError::Late { what: what.to_owned(), within });
             }
         }
     }
@@ -482,18 +440,12 @@ impl Relay {
     async fn send(&self, message: Message) -> Result<(), RelayError> {
         match &message {
             Message::Text(text) => self.transcript.sent(&self.channel, text.as_str()),
-            Message::Binary(bytes) => self
-                .transcript
-                .sent(&self.channel, &format!("{} binary bytes", bytes.len())),
+            Message::Binary(bytes) => {
+                self.transcript.sent(&self.channel, &format!("{} binary bytes", bytes.len()))
+            }
             _ => {}
         }
-        let ended = || {
-            RelayError::Ended(
-                self.inbox
-                    .ended()
-                    .unwrap_or_else(|| "by the relay".to_owned()),
-            )
-        };
+        let ended = || RelayError::Ended(self.inbox.ended().unwrap_or_else(|| "by the relay".to_owned()));
         self.outgoing.send(message).await.map_err(|_| ended())
     }
 }
@@ -540,15 +492,13 @@ impl Subscription<'_> {
         let id = self.id.clone();
         self.relay
             .take("EVENT or EOSE", within, |message| match message {
-                RelayMessage::Event {
-                    subscription,
-                    event,
-                } if *subscription == id => Some(verified(event).map(Some)),
+                RelayMessage::Event { subscription, event } if *subscription == id => {
+                    Some(verified(event).map(Some))
+                }
                 RelayMessage::Eose(subscription) if *subscription == id => Some(Ok(None)),
-                RelayMessage::Closed {
-                    subscription,
-                    reason,
-                } if *subscription == id => Some(Err(RelayError::Closed(reason.clone()))),
+                RelayMessage::Closed { subscription, reason } if *subscription == id => {
+                    Some(Err(RelayError::Closed(reason.clone())))
+                }
                 _ => None,
             })
             .await
@@ -568,8 +518,7 @@ impl Drop for Subscription<'_> {
 
 fn verified(event: &Value) -> Result<Event, RelayError> {
     let forged = |why: String| RelayError::Forged(format!("{why}: {event}"));
-    let parsed: Event =
-        serde_json::from_value(event.clone()).map_err(|error| forged(error.to_string()))?;
+    let parsed: Event = serde_json::from_value(event.clone()).map_err(|error| forged(error.to_string()))?;
     parsed.verify().map_err(|error| forged(error.to_string()))?;
     Ok(parsed)
 }

@@ -199,12 +199,14 @@ impl House {
         let mut meeting = Meeting::new(self, [family]);
         if ruling.unsigned.is_empty() {
             if let Some(quarantine) = quarantine {
-                self.adopt(&repository.identifier, quarantine.objects())?;
+                let allowed = commands.iter().zip(&ruling.results).filter(|(_, result)| result.is_ok());
+                let tips: Vec<Oid> =
+                    allowed.map(|(command, _)| command.new).filter(|new| !new.is_zero()).collect();
+                self.adopt(&repository.identifier, quarantine.objects(), &tips).await?;
             }
             for (id, _) in &ruling.signed {
-                for upload in self.unsigned.lock().for_event(id) {
-                    meeting.drop_upload(upload);
-                }
+                let uploads = self.unsigned.lock().for_event(id);
+                uploads.into_iter().for_each(|upload| meeting.drop_upload(upload));
             }
         } else {
             for upload in self.take_uploads(repository, &ruling.unsigned, quarantine)? {

@@ -16,17 +16,9 @@ pub fn checks() -> Vec<Check> {
 
 async fn round_trip(ctx: Context) -> CheckResult {
     let hosted = ctx.waiting_repository().await?;
-    pushed(
-        ctx.git
-            .push(&hosted.repository, &hosted.url, &["refs/heads/main"])
-            .await?,
-    )?;
+    pushed(ctx.git.push(&hosted.repository, &hosted.url, &["refs/heads/main"]).await?)?;
     let (clone, output) = ctx.git.clone(&hosted.url, &[]).await?;
     expect(output.ok(), "the clone succeeds", output.terminal())?;
     expect_eq("HEAD of the clone", &hosted.tip, &clone.oid("HEAD").await?)?;
-    expect_eq(
-        "branch of the clone",
-        &"main".to_owned(),
-        &clone.git(&["branch", "--show-current"]).await?,
-    )
+    expect_eq("branch of the clone", &"main".to_owned(), &clone.git(&["branch", "--show-current"]).await?)
 }

@@ -28,21 +28,14 @@ pub fn checks() -> Vec<Check> {
 async fn ok_message(ctx: Context) -> CheckResult {
     let event = ctx.sign(&ctx.owner, ctx.announcement().draft());
     let reply = ctx.accepted(&event).await?;
-    expect(
-        reply.message.starts_with(WAITS),
-        format!("a message beginning `{WAITS}`"),
-        reply,
-    )
+    expect(reply.message.starts_with(WAITS), format!("a message beginning `{WAITS}`"), reply)
 }
 
 async fn after_push(ctx: Context) -> CheckResult {
     let hosted = ctx.waiting_repository().await?;
     ctx.not_served(&hosted.announcement).await?;
     ctx.not_served(&hosted.state).await?;
-    let push = ctx
-        .git
-        .push(&hosted.repository, &hosted.url, &["refs/heads/main"])
-        .await?;
+    let push = ctx.git.push(&hosted.repository, &hosted.url, &["refs/heads/main"]).await?;
     crate::context::pushed(push)?;
     ctx.served(&hosted.announcement).await?;
     ctx.served(&hosted.state).await
