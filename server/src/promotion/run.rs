@@ -132,7 +132,8 @@ impl House {
         }
         let _alone = self.finishing.lock().await;
         loop {
-            let first = self.unfinished.lock().iter().next().map(|(number, record)| (*number, record.clone()));
+            let first =
+                self.unfinished.lock().iter().next().map(|(number, record)| (*number, record.clone()));
             let Some((number, record)) = first else { return Ok(()) };
             self.finish(number, &record).await?;
             self.unfinished.lock().remove(&number);
