@@ -199,12 +199,14 @@ impl House {
         let mut meeting = Meeting::new(self, [family]);
         if ruling.unsigned.is_empty() {
             if let Some(quarantine) = quarantine {
-                self.adopt(&repository.identifier, quarantine.objects())?;
+                let allowed = commands.iter().zip(&ruling.results).filter(|(_, result)| result.is_ok());
+                let tips: Vec<Oid> =
+                    allowed.map(|(command, _)| command.new).filter(|new| !new.is_zero()).collect();
+                self.adopt(&repository.identifier, quarantine.objects(), &tips).await?;
             }
             for (id, _) in &ruling.signed {
-                for upload in self.unsigned.lock().for_event(id) {
-                    meeting.drop_upload(upload);
-                }
+                let uploads = self.unsigned.lock().for_event(id);
+                uploads.into_iter().for_each(|upload| meeting.drop_upload(upload));
             }
         } else {
             for upload in self.take_uploads(repository, &ruling.unsigned, quarantine)? {
@@ -283,7 +285,7 @@ impl House {
         let (house, identifier) = (Arc::clone(self), repository.identifier.clone());
         tokio::spawn(async move {
             let Ok(_one) = house.upkeep.try_acquire() else { return };
-            let _adopting = house.locks.lock(&BTreeSet::from([identifier.clone()])).await;
+            // No lock: only packs that were there at the beginning are rolled up, new ones may come meanwhile.
             match house.families.upkeep(&identifier).status().await {
                 Ok(status) if status.success() => tracing::info!(%identifier, "family repacked"),
                 Ok(status) => tracing::warn!(%identifier, %status, "a family could not be repacked"),

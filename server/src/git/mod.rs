@@ -25,6 +25,7 @@ mod rendered;
 mod report;
 pub mod repository;
 mod service;
+pub(crate) mod sift;
 mod tips;
 mod upload_pack;
 

@@ -254,12 +254,12 @@ impl House {
             families.push(self.load(identifier).await?);
         }
         let mut meeting = Meeting::new(self, families);
-        for upload in self.unsigned.lock().for_event(&new.id) {
+        let uploads = self.unsigned.lock().for_event(&new.id);
+        for upload in uploads {
             let named = identifiers.contains(&upload.repository.identifier);
-            if named && Some(upload.tip) == new.tip {
-                if let Some(objects) = upload.objects(&self.plan.git_data) {
-                    self.adopt(&upload.repository.identifier, &objects)?;
-                }
+            let objects = upload.objects(&self.plan.git_data);
+            if let Some(objects) = objects.filter(|_| named && Some(upload.tip) == new.tip) {
+                self.adopt(&upload.repository.identifier, &objects, &[upload.tip]).await?;
             }
             meeting.drop_upload(upload);
         }

@@ -14,8 +14,9 @@ use super::crash::point;
 use super::journal::{CommitRecord, RepositoryChange};
 use super::meeting::Meeting;
 use crate::git::files::remove_folder;
+use crate::git::sift::{Objects, sift};
 use crate::house::{House, HouseError};
-use crate::nip34::Identifier;
+use crate::nip34::{Identifier, Oid};
 use crate::purgatory;
 use crate::purgatory::unsigned::Upload;
 use crate::store::events::Saved;
@@ -80,8 +81,16 @@ impl Meeting<'_> {
 }
 
 impl House {
-    /// Moves the packs of a quarantine into a family. Until a commit follows, a crash undoes it.
-    pub(crate) fn adopt(&self, identifier: &Identifier, objects: &Path) -> Result<(), HouseError> {
+    /// Moves what the tips reach from a quarantine into a family. Until a commit follows, a crash undoes it.
+    pub(crate) async fn adopt(
+        &self,
+        identifier: &Identifier,
+        quarantine: &Path,
+        tips: &[Oid],
+    ) -> Result<(), HouseError> {
+        let family = self.families.path(identifier);
+        let sifted = sift(Objects { new: quarantine, family: &family }, tips).await?;
+        let objects = sifted.as_ref().map_or(quarantine, |sifted| sifted.path());
         let packs = self.families.new_packs(identifier, objects)?;
         if packs.is_empty() {
             return Ok(());

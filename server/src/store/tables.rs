@@ -85,6 +85,9 @@ pub enum TablesError {
     TooNew(u32),
 }
 
+/// A key and its value.
+pub type Row = (Vec<u8>, Vec<u8>);
+
 type Map = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 
 #[derive(Clone)]
@@ -151,7 +154,7 @@ impl Tables {
     ///
     /// # Errors
     /// When LMDB fails.
-    pub fn all(&self, table: Table) -> Result<Vec<(Vec<u8>, Vec<u8>)>, TablesError> {
+    pub fn all(&self, table: Table) -> Result<Vec<Row>, TablesError> {
         match &self.0 {
             Backend::Lmdb { env, databases } => {
                 let txn = env.read_txn()?;
