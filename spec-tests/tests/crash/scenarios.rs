@@ -178,7 +178,6 @@ pub(crate) async fn replacement(ctx: &Context) -> Scenario {
         served: vec![new, four],
         gone: vec![old, one, two, three],
         refs: vec![(owner.public_key(), cast.refs(&[(MAIN, &cast.commits[0])]))],
-        ..Scenario::default()
     }
 }
 
