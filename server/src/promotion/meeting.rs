@@ -210,12 +210,17 @@ impl<'h> Meeting<'h> {
 
     /// Settles all families: what may be served is, and every ref follows.
     pub(crate) fn settle(&mut self) -> Result<(), HouseError> {
-        for identifier in self.families.keys().cloned().collect::<Vec<_>>() {
-            let family = &self.families[&identifier];
-            let here = self.house.families.present(&identifier, wanted(family))?;
-            let settled = settle(family, &here);
-            self.release(&settled);
-            self.follow(&identifier, &settled)?;
+        // All families are looked at before anything is released: a pull request may wait in several of them.
+        let mut all = Vec::new();
+        for (identifier, family) in &self.families {
+            let here = self.house.families.present(identifier, wanted(family))?;
+            all.push((identifier.clone(), settle(family, &here)));
+        }
+        for (identifier, settled) in &all {
+            self.release(identifier, settled);
+        }
+        for (identifier, settled) in &all {
+            self.follow(identifier, settled)?;
         }
         let order = |event: &Event| match event.kind {
             kind if kind == ANNOUNCEMENT => 0,
@@ -227,7 +232,7 @@ impl<'h> Meeting<'h> {
     }
 
     /// Moves the events that may be served from waiting to served.
-    fn release(&mut self, settled: &Settled) {
+    fn release(&mut self, identifier: &Identifier, settled: &Settled) {
         for id in &settled.serve {
             let new = self.waiting.remove(id).map(|waiting| waiting.event);
             let known = || self.house.purgatory.lock().get(id).map(|waiting| waiting.event.clone());
@@ -243,21 +248,10 @@ impl<'h> Meeting<'h> {
                 self.house.enter(family, &event, true);
             }
         }
+        // The tip is known to be here in this family only: others get their ref by their own settling.
         for (owner, id, tip) in &settled.pulls {
-            for identifier in self.families.keys().cloned().collect::<Vec<_>>() {
-                let repository = Coordinate::new(*owner, identifier);
-                if self.families[&repository.identifier].is_hosted(owner) && self.names(id, &repository) {
-                    self.nostr_ref(repository, id, Some(*tip));
-                }
-            }
+            self.nostr_ref(Coordinate::new(*owner, identifier.clone()), id, Some(*tip));
         }
-    }
-
-    fn names(&self, id: &EventId, repository: &Coordinate) -> bool {
-        let event = self.record.serve.iter().find(|event| event.id == *id);
-        event
-            .and_then(|event| PullRequest::from_event(event).ok())
-            .is_some_and(|pull| pull.repositories.contains(repository))
     }
 
     /// Compares what the refs of a family's repositories shall be with what they are.
