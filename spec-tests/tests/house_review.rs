@@ -189,3 +189,41 @@ async fn a_pull_request_gets_its_ref_in_every_family_that_has_its_tip() {
     assert!(home.refs(&coordinate(&owner, "project")).await.contains_key(&nostr_ref(&pull)));
     assert!(home.refs(&coordinate(&forker, "a-fork")).await.contains_key(&nostr_ref(&pull)));
 }
+
+/// One branch that goes back and forth in many repositories at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn operations_on_different_identifiers_do_not_redo_each_other() {
+    const SIDE_BY_SIDE: usize = 12;
+    const ROUNDS: usize = 25;
+    let folder = tempfile::tempdir().unwrap();
+    let home = Arc::new(Home::fleeting(folder.path()).await);
+    let repository = Repository::init("main").await.unwrap();
+    let mut commits: Vec<String> = Vec::new();
+    for n in 0..ROUNDS {
+        let parents: Vec<&str> = commits.last().map(String::as_str).into_iter().collect();
+        let commit = repository.commit("a.txt", &n.to_string(), &parents).await.unwrap();
+        commits.push(commit);
+    }
+    let mut running = tokio::task::JoinSet::new();
+    let past = home.now() - 10_000;
+    for n in 0..SIDE_BY_SIDE {
+        let (owner, identifier) = (Keys::generate(), format!("project-{n}"));
+        home.announce(&owner, &identifier).await;
+        let newest = commits.last().unwrap();
+        home.submit(&home.state(&owner, &identifier, newest, past)).await;
+        let objects = home.quarantine(&repository, newest).await;
+        home.push(&coordinate(&owner, &identifier), "refs/heads/main", newest, Some(objects)).await.unwrap();
+        let (home, commits) = (Arc::clone(&home), commits.clone());
+        running.spawn(async move {
+            for (round, commit) in commits.iter().enumerate() {
+                let state = home.state(&owner, &identifier, commit, past + 1 + round as u64);
+                assert_eq!(home.submit(&state).await, Answer::yes(""));
+                let refs = home.refs(&coordinate(&owner, &identifier)).await;
+                assert_eq!(refs.get("refs/heads/main"), Some(commit), "after the answer");
+            }
+        });
+    }
+    while let Some(ended) = running.join_next().await {
+        ended.unwrap();
+    }
+}

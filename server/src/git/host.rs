@@ -64,8 +64,9 @@ impl PushGate for Host {
         let hold = Hold::new(self.0.holds.hold(&repository.identifier));
         let (target, pushed) = (repository.clone(), commands.to_vec());
         let judged = self.0.operate(move |house| async move {
-            let _locked = house.locks.lock(&BTreeSet::from([target.identifier.clone()])).await;
-            house.finish_all().await?;
+            let identifiers = BTreeSet::from([target.identifier.clone()]);
+            let _locked = house.locks.lock(&identifiers).await;
+            house.finish_all(&identifiers).await?;
             let (_, ruling) = house.rule(&target, &pushed).await?;
             Ok(ruling)
         });
@@ -85,8 +86,9 @@ impl PushGate for Host {
         let (target, pushed) = (repository.clone(), commands.to_vec());
         let identifier = repository.identifier.clone();
         let landed = self.0.operate(move |house| async move {
-            let _locked = house.locks.lock(&BTreeSet::from([identifier.clone()])).await;
-            house.finish_all().await?;
+            let identifiers = BTreeSet::from([identifier.clone()]);
+            let _locked = house.locks.lock(&identifiers).await;
+            house.finish_all(&identifiers).await?;
             let landed = house.land(&target, &pushed, atomic, quarantine.as_ref()).await;
             if landed.is_err() {
                 house.undo_adoptions(Some(&identifier))?;

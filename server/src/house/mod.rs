@@ -26,7 +26,7 @@ use crate::directory::Directory;
 use crate::git::family::{Families, FamilyError};
 use crate::git::repository::{Repositories, RepositoryError};
 use crate::nip34::{ANNOUNCEMENT, Announcement, Identifier, PullRequest, STATE, ServiceDomain, State};
-use crate::promotion::journal::CommitRecord;
+use crate::promotion::journal::Unfinished;
 use crate::purgatory::unsigned::Unsigned;
 use crate::purgatory::{Patience, Purgatory};
 use crate::relay::feed::Feed;
@@ -90,8 +90,9 @@ pub struct House {
     pub(crate) in_flight: Mutex<InFlight>,
     pub(crate) locks: Locks,
     pub(crate) holds: Holds,
-    /// Records that were written but could not be finished; done before anything else.
-    pub(crate) unfinished: Mutex<BTreeMap<u64, CommitRecord>>,
+    /// Records that were written but could not be finished; done before anything else about their identifiers.
+    /// The lock is held while one is finished, so that nobody does it twice.
+    pub(crate) unfinished: tokio::sync::Mutex<BTreeMap<u64, Unfinished>>,
     pub(crate) next_record: AtomicU64,
     pub(crate) upkeep: Semaphore,
     operations: Arc<Semaphore>,

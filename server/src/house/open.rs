@@ -62,7 +62,7 @@ impl House {
             in_flight: Mutex::default(),
             locks: super::locks::Locks::default(),
             holds: super::locks::Holds::default(),
-            unfinished: Mutex::default(),
+            unfinished: tokio::sync::Mutex::default(),
             next_record: AtomicU64::new(0),
             upkeep: Semaphore::new(1),
             operations: Arc::new(Semaphore::new(OPERATIONS)),

@@ -33,7 +33,7 @@ impl House {
         // What is found tells which locks are needed; what counts is what is found under them.
         let identifiers = self.find(&event, &targets).await?.identifiers();
         let _locked = self.locks.lock(&identifiers).await;
-        self.finish_all().await?;
+        self.finish_all(&identifiers).await?;
         let mut found = self.find(&event, &targets).await?;
         found.keep_within(&identifiers);
         if found.served.is_empty() && found.waiting.is_empty() {

@@ -140,7 +140,7 @@ impl House {
     async fn repository_event(self: Arc<Self>, event: Event, synced: bool) -> Result<Answer, HouseError> {
         let identifiers = purgatory::identifiers(&event);
         let _locked = self.locks.lock(&identifiers).await;
-        self.finish_all().await?;
+        self.finish_all(&identifiers).await?;
         if self.store.contains(&event.id).await? {
             return Ok(Answer::yes("duplicate: already have this event"));
         }

@@ -43,6 +43,15 @@ pub struct CommitRecord {
     pub uploads_gone: Vec<Upload>,
 }
 
+/// A record whose steps failed on the way, for example because the disk was full.
+#[derive(Debug)]
+pub(crate) struct Unfinished {
+    /// What nothing may be done about before this is finished.
+    pub(crate) identifiers: BTreeSet<Identifier>,
+    /// The record.
+    pub(crate) record: CommitRecord,
+}
+
 impl CommitRecord {
     /// Nothing to do.
     #[must_use]

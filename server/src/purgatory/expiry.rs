@@ -58,7 +58,9 @@ impl House {
                 continue;
             }
             self.operate(move |house| async move {
-                let _locked = house.locks.lock(&BTreeSet::from([identifier])).await;
+                let identifiers = BTreeSet::from([identifier]);
+                let _locked = house.locks.lock(&identifiers).await;
+                house.finish_all(&identifiers).await?;
                 if house.unsigned.lock().for_event(&upload.id).contains(&upload) {
                     let mut meeting = Meeting::new(&house, []);
                     tracing::info!(repository = %upload.repository, id = %upload.id, "an unsigned upload expires");
@@ -79,6 +81,7 @@ impl House {
             return Ok(());
         }
         let _locked = self.locks.lock(&identifiers).await;
+        self.finish_all(&identifiers).await?;
         // It may have been released, replaced or given more time while the lock was awaited.
         let still: Option<Waiting> = self.purgatory.lock().get(id).cloned();
         if still.is_none_or(|waiting| waiting.deadline > now) {
