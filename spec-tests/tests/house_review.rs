@@ -227,3 +227,46 @@ async fn operations_on_different_identifiers_do_not_redo_each_other() {
         ended.unwrap();
     }
 }
+
+/// A crash between the moment an upload's objects enter the family and the commit record takes them out again; the
+/// upload, which was answered `ok` before, must still have its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_survives_a_crash_while_its_pull_request_is_taken_in() {
+    const NAME: &str = "an_upload_survives_a_crash_while_its_pull_request_is_taken_in";
+    const FOLDER: &str = "HOUSE_REVIEW_FOLDER";
+    if let Ok(folder) = std::env::var(FOLDER) {
+        return upload_and_crash(Path::new(&folder)).await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let crashed = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", NAME])
+        .env(FOLDER, folder.path())
+        // The first time is the push of the repository itself.
+        .env("GRASP_CRASH_AT", "objects-moved:2")
+        .output()
+        .unwrap();
+    assert!(!crashed.status.success());
+    let home = Home::at(folder.path()).await;
+    let pull: Event =
+        serde_json::from_slice(&std::fs::read(folder.path().join("pull.json")).expect("it came so far"))
+            .unwrap();
+    assert!(!home.is_served(&pull).await);
+    assert_eq!(home.submit(&pull).await, Answer::yes(""), "its data was pushed and answered ok");
+}
+
+async fn upload_and_crash(folder: &Path) {
+    let home = Home::at(folder).await;
+    let owner = Keys::generate();
+    let repository = Repository::init("main").await.unwrap();
+    let base = repository.commit("a.txt", "base", &[]).await.unwrap();
+    home.publish(&owner, "project", &repository, &base).await;
+    let change = repository.commit("b.txt", "change", &[&base]).await.unwrap();
+    let pull = PullRequest::new(coordinate(&owner, "project").to_string(), &change)
+        .draft()
+        .at(home.now())
+        .sign(&Keys::generate());
+    let objects = home.quarantine(&repository, &format!("{base}..{change}")).await;
+    home.push(&coordinate(&owner, "project"), &nostr_ref(&pull), &change, Some(objects)).await.unwrap();
+    std::fs::write(folder.join("pull.json"), serde_json::to_vec(&pull).unwrap()).unwrap();
+    home.submit(&pull).await;
+}

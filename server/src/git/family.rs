@@ -107,7 +107,8 @@ impl Families {
         oids.iter().map(|oid| peel(&odb, *oid)).collect()
     }
 
-    /// Moves the packs of a quarantine in: `.pack` first, `.idx` last, then flushed. Can be repeated.
+    /// Links the packs of a quarantine in: `.pack` first, `.idx` last, then flushed. Can be repeated, and undone: they
+    /// stay where they are as well.
     ///
     /// # Errors
     /// When the file system fails.
@@ -129,11 +130,9 @@ impl Families {
             let Some(name) = path.file_name().filter(|_| is_pack_file) else { continue };
             fs::File::open(&path)?.sync_all()?;
             let target = into.join(name);
-            if target.exists() {
-                // Named by content: the same pack is here already.
-                fs::remove_file(&path)?;
-            } else {
-                fs::rename(&path, &target)?;
+            // Named by content: one that is here already is the same.
+            if !target.exists() {
+                fs::hard_link(&path, &target)?;
             }
         }
         flush_folder(&into)

@@ -160,7 +160,11 @@ impl House {
         } else if event.kind == STATE {
             self.state(event, synced).await
         } else {
-            self.pull_request(event, synced, &identifiers).await
+            let taken = self.pull_request(event, synced, &identifiers).await;
+            if taken.is_err() {
+                identifiers.iter().try_for_each(|identifier| self.undo_adoptions(Some(identifier)))?;
+            }
+            taken
         }
     }
 
