@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use grasp_fixtures::Repository;
-use grasp_fixtures::events::{Announcement, PullRequest, State};
+use grasp_fixtures::events::{Announcement, PullRequest, State, delete_address, delete_ids};
 use grasp_server::admission::curation::Curation;
 use grasp_server::clock::Clock;
 use grasp_server::git::gate::{Quarantine, RefCommand};
@@ -269,4 +269,43 @@ async fn upload_and_crash(folder: &Path) {
     home.push(&coordinate(&owner, "project"), &nostr_ref(&pull), &change, Some(objects)).await.unwrap();
     std::fs::write(folder.join("pull.json"), serde_json::to_vec(&pull).unwrap()).unwrap();
     home.submit(&pull).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_earlier_deletion_request_does_not_weaken_a_later_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::fleeting(folder.path()).await;
+    let owner = Keys::generate();
+    let at = |seconds_ago: u64| home.now() - seconds_ago;
+    let project = coordinate(&owner, "project").to_string();
+    let announcement =
+        |identifier: &str, at| home.announcement(&owner, identifier).draft().at(at).sign(&owner);
+    let other = announcement("other", at(100));
+    assert!(home.submit(&announcement("project", at(100))).await.accepted);
+    assert!(home.submit(&other).await.accepted);
+    assert!(home.submit(&delete_address(&project).at(at(50)).sign(&owner)).await.accepted);
+    // Signed before the first one, offered after it; it is taken for the other thing that it names.
+    let earlier = delete_ids([&other.id]).tag(["a", &project]).at(at(80)).sign(&owner);
+    assert!(home.submit(&earlier).await.accepted);
+    let answer = home.submit(&announcement("project", at(60))).await;
+    assert!(answer.message.starts_with("blocked: "), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_retired_by_its_successor_stays_away_although_both_are_of_one_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::fleeting(folder.path()).await;
+    let (owner, at) = (Keys::generate(), home.now());
+    let listing = |n: usize| {
+        home.announcement(&owner, "project").draft().tag(["t", &n.to_string()]).at(at).sign(&owner)
+    };
+    let leaving = Announcement::new("project").draft().at(at).sign(&owner);
+    // The lower id is the newer one.
+    let listing = (0..).map(listing).find(|listing| listing.id > leaving.id).unwrap();
+    assert!(home.submit(&listing).await.accepted);
+    assert!(!home.submit(&leaving).await.accepted);
+    assert!(home.gate(&coordinate(&owner, "project")).await.is_none());
+    let answer = home.submit(&listing).await;
+    assert!(!answer.accepted, "{answer:?}");
+    assert!(home.gate(&coordinate(&owner, "project")).await.is_none());
 }

@@ -48,7 +48,7 @@ impl House {
             meeting.write(tombstones::event(&event.pubkey, id));
         }
         for address in &targets.addresses {
-            meeting.bury(address, event.created_at.as_secs());
+            meeting.bury(address, event.created_at.as_secs())?;
         }
         for gone in found.waiting.iter().chain(&found.served) {
             meeting.write(tombstones::event(&gone.pubkey, &gone.id));

@@ -10,7 +10,7 @@ use nostr::filter::{Filter, SingleLetterTag};
 
 use super::{Answer, Intake, Source, tombstones};
 use crate::admission::related::{self, Address, Relations, is_about_a_person, opens_doors};
-use crate::admission::{Decision, Prefix, Refusal, decide};
+use crate::admission::{Decision, Prefix, Refusal, Slot, decide};
 use crate::house::{House, HouseError};
 use crate::nip34::{
     ANNOUNCEMENT, Announcement, Coordinate, ISSUE, Identifier, PATCH, PULL_REQUEST, PULL_REQUEST_UPDATE,
@@ -176,13 +176,19 @@ impl House {
         let family = self.load(&new.identifier).await?;
         let judged = decide::announcement(&family, &new, &self.plan.service);
         let was_hosted = family.is_hosted(&new.author);
+        let retired = family.announcements.get(&new.author).and_then(Slot::newest);
+        let retired = retired.map(|known| known.announcement.id);
         let mut meeting = Meeting::new(self, [family]);
         let coordinate = new.coordinate();
         if judged.retires {
             meeting.retire(&coordinate);
             if let Some(address) = Address::of(&event) {
                 // What it replaces stays away; it itself may come again, and so may anything newer.
-                meeting.bury(&address, event.created_at.as_secs().saturating_sub(1));
+                meeting.bury(&address, event.created_at.as_secs().saturating_sub(1))?;
+            }
+            if let Some(id) = retired {
+                // It may be of the same second.
+                meeting.write(tombstones::event(&event.pubkey, &id));
             }
         }
         let id = event.id;

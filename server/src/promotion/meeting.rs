@@ -120,9 +120,11 @@ impl<'h> Meeting<'h> {
         self.writes.push(write);
     }
 
-    /// All versions of an address up to a time are refused from now on.
-    pub(crate) fn bury(&mut self, address: &Address, until: u64) {
+    /// All versions of an address up to a time are refused from now on; what was refused already stays so.
+    pub(crate) fn bury(&mut self, address: &Address, until: u64) -> Result<(), HouseError> {
+        let until = tombstones::until(&self.house.tables, address)?.map_or(until, |known| known.max(until));
         self.writes.push(tombstones::address(address, until));
+        Ok(())
     }
 
     /// An upload is taken in, apart from the family.
