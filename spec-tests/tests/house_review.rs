@@ -309,3 +309,26 @@ async fn what_is_retired_by_its_successor_stays_away_although_both_are_of_one_se
     assert!(!answer.accepted, "{answer:?}");
     assert!(home.gate(&coordinate(&owner, "project")).await.is_none());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_for_a_served_pull_request_sets_its_ref_where_it_was_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::fleeting(folder.path()).await;
+    let (owner, forker) = (Keys::generate(), Keys::generate());
+    let repository = Repository::init("main").await.unwrap();
+    let base = repository.commit("a.txt", "base", &[]).await.unwrap();
+    let tip = repository.commit("a.txt", "change", &[&base]).await.unwrap();
+    home.publish(&owner, "project", &repository, &tip).await;
+    home.publish(&forker, "a-fork", &repository, &base).await;
+    let fork = coordinate(&forker, "a-fork");
+    let pull = PullRequest::new(coordinate(&owner, "project").to_string(), &tip)
+        .draft()
+        .tag(["a", &fork.to_string()])
+        .at(home.now())
+        .sign(&Keys::generate());
+    assert_eq!(home.submit(&pull).await, Answer::yes(""), "its tip is in one of the families");
+    assert!(!home.refs(&fork).await.contains_key(&nostr_ref(&pull)));
+    let objects = home.quarantine(&repository, &format!("{base}..{tip}")).await;
+    home.push(&fork, &nostr_ref(&pull), &tip, Some(objects)).await.unwrap();
+    assert_eq!(home.refs(&fork).await.get(&nostr_ref(&pull)), Some(&tip));
+}

@@ -163,6 +163,17 @@ impl House {
         Ok(NamedEvent::PullRequest { tip: pull.tip, names_identifier })
     }
 
+    /// The repositories of one family that a pull request names.
+    async fn hosted_of(&self, id: &EventId, family: Option<&Family>) -> Result<Vec<Coordinate>, HouseError> {
+        let (Some(event), Some(family)) = (self.known_event(id).await?, family) else {
+            return Ok(Vec::new());
+        };
+        let named = PullRequest::from_event(&event).map(|pull| pull.repositories).unwrap_or_default();
+        let hosted =
+            |named: &Coordinate| named.identifier == family.identifier && family.is_hosted(&named.owner);
+        Ok(named.into_iter().filter(hosted).collect())
+    }
+
     /// Refuses uploads that nobody has signed when there is no room for more.
     fn bound_uploads(&self, repository: &Coordinate, commands: &[RefCommand], ruling: &mut Ruling) {
         if ruling.unsigned.is_empty() {
@@ -206,9 +217,13 @@ impl House {
                     allowed.map(|(command, _)| command.new).filter(|new| !new.is_zero()).collect();
                 self.adopt(&repository.identifier, quarantine.objects(), &tips).await?;
             }
-            for (id, _) in &ruling.signed {
+            for (id, tip) in &ruling.signed {
                 let uploads = self.unsigned.lock().for_event(id);
                 uploads.into_iter().for_each(|upload| meeting.drop_upload(upload));
+                // It may be served already, because its tip came to another family first.
+                for named in self.hosted_of(id, meeting.family(&repository.identifier)).await? {
+                    meeting.nostr_ref(named, id, Some(*tip));
+                }
             }
         } else {
             for upload in self.take_uploads(repository, &ruling.unsigned, quarantine)? {

@@ -272,9 +272,13 @@ impl<'h> Meeting<'h> {
                 after.extend(target.refs.clone());
                 head.clone_from(&target.head);
             }
-            for (name, tip) in self.nostr.remove(&repository).into_iter().flatten() {
+            let asked = self.nostr.remove(&repository).unwrap_or_default();
+            // A record with a ref to what is not here could never be finished.
+            let here = self.house.families.present(identifier, asked.values().flatten().copied())?;
+            for (name, tip) in asked {
                 match tip {
-                    Some(tip) => after.insert(name, tip),
+                    Some(tip) if here.contains(&tip) => after.insert(name, tip),
+                    Some(_) => None,
                     None => after.remove(&name),
                 };
             }
