@@ -1,8 +1,8 @@
 //! What a review of the house found: each test is a sequence of messages that once went wrong.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use grasp_fixtures::Repository;
@@ -62,6 +62,11 @@ impl Home {
 
     fn now(&self) -> u64 {
         self.clock.now().as_secs()
+    }
+
+    async fn minutes_pass(&self, minutes: i64) {
+        self.clock.advance(minutes * 60);
+        self.house.expire_due().await.unwrap();
     }
 
     async fn submit(&self, event: &Event) -> Answer {
@@ -331,4 +336,52 @@ async fn a_push_for_a_served_pull_request_sets_its_ref_where_it_was_missing() {
     let objects = home.quarantine(&repository, &format!("{base}..{tip}")).await;
     home.push(&fork, &nostr_ref(&pull), &tip, Some(objects)).await.unwrap();
     assert_eq!(home.refs(&fork).await.get(&nostr_ref(&pull)), Some(&tip));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn withdrawing_a_new_announcement_keeps_the_data_that_was_retired_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::fleeting(folder.path()).await;
+    let owner = Keys::generate();
+    let repository = Repository::init("main").await.unwrap();
+    let tip = repository.commit("a.txt", "one", &[]).await.unwrap();
+    let first = home.publish(&owner, "project", &repository, &tip).await;
+    assert!(home.submit(&delete_ids([&first.id]).at(home.now()).sign(&owner)).await.accepted);
+    let project = coordinate(&owner, "project");
+    let retired = folder.path().join(".grasp/retired").join(project.npub()).join("project.git/packed-refs");
+    assert!(std::fs::read_to_string(&retired).unwrap().contains(&tip));
+
+    let again = home.announcement(&owner, "project").draft().tag(["t", "again"]).at(home.now()).sign(&owner);
+    assert!(home.submit(&again).await.message.starts_with("purgatory: "));
+    assert!(home.submit(&delete_ids([&again.id]).at(home.now()).sign(&owner)).await.accepted);
+    assert!(home.gate(&project).await.is_none());
+    assert!(std::fs::read_to_string(&retired).unwrap().contains(&tip));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn announcements_that_get_no_data_leave_nothing_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::fleeting(folder.path()).await;
+    let before = entries_below(folder.path());
+    let (owner, other) = (Keys::generate(), Keys::generate());
+    home.announce(&owner, "expires").await;
+    let withdrawn = home.announce(&owner, "withdrawn").await;
+    home.announce(&other, "withdrawn").await;
+    assert!(home.submit(&delete_ids([&withdrawn.id]).at(home.now()).sign(&owner)).await.accepted);
+    assert!(home.gate(&coordinate(&other, "withdrawn")).await.unwrap().family_objects.exists());
+    home.minutes_pass(31).await;
+    assert_eq!(entries_below(folder.path()), before);
+}
+
+/// Every file and folder below a folder.
+fn entries_below(folder: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(entries_below(&path));
+        }
+        found.insert(path);
+    }
+    found
 }

@@ -24,6 +24,8 @@ pub enum RepositoryChange {
     Retire(Coordinate),
     /// It never held anything and goes.
     Remove(Coordinate),
+    /// The last repository of an identifier has gone; its family goes too if it is empty.
+    Leave(Identifier),
 }
 
 /// Everything a promotion does after its point of no return. Every part can be repeated.

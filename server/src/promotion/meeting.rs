@@ -137,9 +137,13 @@ impl<'h> Meeting<'h> {
         self.record.uploads_gone.push(upload);
     }
 
-    /// An empty repository goes.
+    /// An empty repository goes, its announcement has gone before; and its family, if that has no other.
     pub(crate) fn remove_repository(&mut self, repository: Coordinate) {
+        let identifier = repository.identifier.clone();
         self.record.repositories.push(RepositoryChange::Remove(repository));
+        if self.families.get(&identifier).is_some_and(|family| family.hosted().is_empty()) {
+            self.record.repositories.push(RepositoryChange::Leave(identifier));
+        }
     }
 
     /// Takes a waiting event out of purgatory.
@@ -161,10 +165,12 @@ impl<'h> Meeting<'h> {
         self.record.delete.insert(id);
     }
 
-    /// Puts an owner's repository aside: its announcement and states go, its data is kept, its path is free.
+    /// Puts an owner's repository aside: its announcement and states go, its data is kept, its path is free. One that
+    /// still waits for its data just goes: what was kept of an earlier one stays.
     pub(crate) fn retire(&mut self, repository: &Coordinate) {
         let Some(family) = self.families.get(&repository.identifier) else { return };
         let announced = family.announcements.get(&repository.owner);
+        let was_served = announced.is_some_and(|slot| slot.served.is_some());
         let states = family.states.get(&repository.owner);
         let served = [
             announced.and_then(|slot| Some(slot.served.as_ref()?.announcement.id)),
@@ -176,7 +182,11 @@ impl<'h> Meeting<'h> {
         ];
         served.into_iter().flatten().for_each(|id| self.drop_served(id));
         waiting.into_iter().flatten().for_each(|id| self.drop_waiting(&id));
-        self.record.repositories.push(RepositoryChange::Retire(repository.clone()));
+        if was_served {
+            self.record.repositories.push(RepositoryChange::Retire(repository.clone()));
+        } else {
+            self.remove_repository(repository.clone());
+        }
         for upload in self.house.unsigned.lock().to(repository) {
             self.record.uploads_gone.push(upload);
         }

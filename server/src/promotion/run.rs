@@ -168,6 +168,7 @@ impl House {
                 }
                 RepositoryChange::Retire(repository) => self.repositories.retire(repository)?,
                 RepositoryChange::Remove(repository) => self.repositories.remove(repository)?,
+                RepositoryChange::Leave(identifier) => self.families.remove_empty(identifier)?,
             }
         }
         Ok(())
@@ -222,6 +223,7 @@ impl House {
                 }
                 RepositoryChange::Retire(repository) => tracing::info!(%repository, "repository retired"),
                 RepositoryChange::Remove(repository) => tracing::info!(%repository, "repository removed"),
+                RepositoryChange::Leave(_) => {}
             }
         }
     }
