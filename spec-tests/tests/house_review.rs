@@ -385,3 +385,35 @@ fn entries_below(folder: &Path) -> BTreeSet<PathBuf> {
     }
     found
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_bounded_in_bytes_and_what_need_not_wait_is_let_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let bounds = Bounds { waiting_bytes: 150_000, ..Bounds::default() };
+    let home = Home::with(folder.path(), EventStore::memory(), Tables::memory(), bounds).await;
+    let owner = Keys::generate();
+    let repository = Repository::init("main").await.unwrap();
+    let (old, new) = {
+        let old = repository.commit("a.txt", "old", &[]).await.unwrap();
+        (old.clone(), repository.commit("a.txt", "new", &[&old]).await.unwrap())
+    };
+    home.publish(&owner, "project", &repository, &new).await;
+
+    let large = |identifier: &str, at| {
+        let draft = home.announcement(&owner, identifier).draft();
+        draft.tag(["description".to_owned(), "x".repeat(100_000)]).at(at).sign(&owner)
+    };
+    assert!(home.submit(&large("one", home.now())).await.accepted);
+    let answer = home.submit(&large("two", home.now())).await;
+    assert!(answer.message.starts_with("rate-limited: "), "{answer:?}");
+    assert!(!home.house.is_hosted(&coordinate(&owner, "two")));
+    // It takes the other's place, so there is room for it.
+    assert!(home.submit(&large("one", home.now() + 1)).await.accepted);
+    // Many small tags take more memory than their text.
+    let tags = home.announcement(&owner, "three").draft();
+    let tags = (0..1_000).fold(tags, |draft, _| draft.tag(["t"]));
+    assert!(!home.submit(&tags.at(home.now()).sign(&owner)).await.accepted);
+    // The data of this one is here.
+    let back = home.state(&owner, "project", &old, home.now() + 1);
+    assert_eq!(home.submit(&back).await, Answer::yes(""));
+}

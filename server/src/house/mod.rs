@@ -46,6 +46,8 @@ const OPERATIONS: usize = 64;
 pub struct Bounds {
     /// Events in purgatory.
     pub waiting_events: usize,
+    /// Bytes of memory that these take, as [`crate::purgatory::Waiting::weight`] has it.
+    pub waiting_bytes: usize,
     /// Bytes on disk of uploads that no event names.
     pub unsigned_bytes: u64,
     /// Such uploads to one repository.
@@ -54,7 +56,12 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { waiting_events: 10_000, unsigned_bytes: 10 << 30, unsigned_per_repository: 256 }
+        Self {
+            waiting_events: 10_000,
+            waiting_bytes: 512 << 20,
+            unsigned_bytes: 10 << 30,
+            unsigned_per_repository: 256,
+        }
     }
 }
 

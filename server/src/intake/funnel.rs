@@ -147,11 +147,6 @@ impl House {
         if self.purgatory.lock().get(&event.id).is_some() {
             return Ok(waits());
         }
-        if self.purgatory.lock().len() >= self.plan.bounds.waiting_events {
-            return Ok(Answer::no(
-                "rate-limited: too much waits for git data here at the moment; try again later",
-            ));
-        }
         if let Some(answer) = self.check_index(&event, &identifiers).await? {
             return Ok(answer);
         }
@@ -205,14 +200,17 @@ impl House {
             Decision::Wait => meeting.wait(event, synced),
         }
         let hosted = new.listing(&self.plan.service).complete();
-        if hosted {
-            self.repositories.ensure(&coordinate)?;
-            if !was_hosted {
-                meeting.welcome(&coordinate).await?;
-            }
+        if hosted && !was_hosted {
+            meeting.welcome(&coordinate).await?;
         }
         meeting.settle()?;
         let waiting = meeting.waits(&id);
+        if waiting && !meeting.fits() {
+            return Ok(no_room());
+        }
+        if hosted {
+            self.repositories.ensure(&coordinate)?;
+        }
         meeting.commit().await?;
         Ok(if waiting { waits() } else { Answer::yes("") })
     }
@@ -237,6 +235,9 @@ impl House {
         });
         meeting.settle()?;
         let waiting = meeting.waits(&id);
+        if waiting && !meeting.fits() {
+            return Ok(no_room());
+        }
         meeting.commit().await?;
         Ok(if waiting { waits() } else { Answer::yes("") })
     }
@@ -277,6 +278,10 @@ impl House {
         meeting.wait(event, synced);
         meeting.settle()?;
         let waiting = meeting.waits(&id);
+        if waiting && !meeting.fits() {
+            identifiers.iter().try_for_each(|identifier| self.undo_adoptions(Some(identifier)))?;
+            return Ok(no_room());
+        }
         meeting.commit().await?;
         Ok(if waiting { waits() } else { Answer::yes("") })
     }
@@ -386,6 +391,10 @@ impl House {
             Answer::no("blocked: another identifier of yours here has the same first 182 bytes; choose a shorter one")
         }))
     }
+}
+
+fn no_room() -> Answer {
+    Answer::no("rate-limited: too much waits for git data here at the moment; try again later")
 }
 
 fn waits() -> Answer {

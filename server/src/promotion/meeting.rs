@@ -109,6 +109,20 @@ impl<'h> Meeting<'h> {
         self.waiting.contains_key(id)
     }
 
+    /// Whether purgatory has room for what is to wait, once what leaves it has left.
+    pub(crate) fn fits(&self) -> bool {
+        let purgatory = self.house.purgatory.lock();
+        let bounds = &self.house.plan.bounds;
+        let (mut events, mut bytes) = (purgatory.len(), purgatory.bytes());
+        for new in self.waiting.values().filter(|new| purgatory.get(&new.event.id).is_none()) {
+            (events, bytes) = (events + 1, bytes + new.weight());
+        }
+        for gone in self.record.leave.iter().filter_map(|id| purgatory.get(id)) {
+            (events, bytes) = (events - 1, bytes - gone.weight());
+        }
+        events <= bounds.waiting_events && bytes <= bounds.waiting_bytes
+    }
+
     /// Whether a waiting event waits on after settling.
     pub(crate) fn still_waits(&self, id: &EventId) -> bool {
         let known = self.house.purgatory.lock().get(id).is_some();
