@@ -63,10 +63,8 @@ impl PushGate for Host {
     async fn judge(&self, repository: &Coordinate, commands: &[RefCommand]) -> (Vec<CommandResult>, Hold) {
         let hold = Hold::new(self.0.holds.hold(&repository.identifier));
         let (target, pushed) = (repository.clone(), commands.to_vec());
-        let judged = self.0.operate(move |house| async move {
-            let identifiers = BTreeSet::from([target.identifier.clone()]);
-            let _locked = house.locks.lock(&identifiers).await;
-            house.finish_all(&identifiers).await?;
+        let identifiers = BTreeSet::from([repository.identifier.clone()]);
+        let judged = self.0.operate_on(identifiers, move |house| async move {
             let (_, ruling) = house.rule(&target, &pushed).await?;
             Ok(ruling)
         });
@@ -85,10 +83,8 @@ impl PushGate for Host {
     ) -> Vec<CommandResult> {
         let (target, pushed) = (repository.clone(), commands.to_vec());
         let identifier = repository.identifier.clone();
-        let landed = self.0.operate(move |house| async move {
-            let identifiers = BTreeSet::from([identifier.clone()]);
-            let _locked = house.locks.lock(&identifiers).await;
-            house.finish_all(&identifiers).await?;
+        let identifiers = BTreeSet::from([identifier.clone()]);
+        let landed = self.0.operate_on(identifiers, move |house| async move {
             let landed = house.land(&target, &pushed, atomic, quarantine.as_ref()).await;
             if landed.is_err() {
                 house.undo_adoptions(Some(&identifier))?;

@@ -156,6 +156,27 @@ impl House {
         task.await.map_err(|error| ended(&error))?
     }
 
+    /// Runs an operation about some identifiers under their locks, once what was left unfinished about them is done.
+    ///
+    /// The locks come before the thread: who waits for one does not keep others from theirs.
+    pub(crate) async fn operate_on<T, F>(
+        self: &Arc<Self>,
+        identifiers: BTreeSet<Identifier>,
+        operation: impl FnOnce(Arc<Self>) -> F + Send + 'static,
+    ) -> Result<T, HouseError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, HouseError>>,
+    {
+        let locked = self.locks.lock(&identifiers).await;
+        self.operate(move |house| async move {
+            let _locked = locked;
+            house.finish_all(&identifiers).await?;
+            operation(house).await
+        })
+        .await
+    }
+
     /// Waits until the running operations have ended. New ones may still begin: close the doors first.
     pub async fn rest(&self) {
         self.tasks.close();
@@ -214,3 +235,6 @@ impl House {
         self.directory.read().siblings(of)
     }
 }
+
+#[cfg(test)]
+mod tests;

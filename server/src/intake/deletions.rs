@@ -32,18 +32,28 @@ impl House {
         };
         // What is found tells which locks are needed; what counts is what is found under them.
         let identifiers = self.find(&event, &targets).await?.identifiers();
-        let _locked = self.locks.lock(&identifiers).await;
-        self.finish_all(&identifiers).await?;
-        let mut found = self.find(&event, &targets).await?;
-        found.keep_within(&identifiers);
+        self.operate_on(identifiers.clone(), move |house| async move {
+            house.delete(event, &targets, &identifiers).await
+        })
+        .await
+    }
+
+    async fn delete(
+        &self,
+        event: Event,
+        targets: &Targets,
+        identifiers: &BTreeSet<Identifier>,
+    ) -> Result<Answer, HouseError> {
+        let mut found = self.find(&event, targets).await?;
+        found.keep_within(identifiers);
         if found.served.is_empty() && found.waiting.is_empty() {
             return Ok(foreign_only().into());
         }
         let mut families = Vec::new();
-        for identifier in &identifiers {
+        for identifier in identifiers {
             families.push(self.load(identifier).await?);
         }
-        let mut meeting = Meeting::new(&self, families);
+        let mut meeting = Meeting::new(self, families);
         for id in &targets.events {
             meeting.write(tombstones::event(&event.pubkey, id));
         }

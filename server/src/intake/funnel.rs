@@ -70,12 +70,14 @@ impl Intake for Funnel {
         }
         let kind = event.kind;
         if kind == ANNOUNCEMENT || kind == STATE || kind == PULL_REQUEST || kind == PULL_REQUEST_UPDATE {
-            let done = house.operate(move |house| async move { house.repository_event(event, synced).await });
+            let identifiers = purgatory::identifiers(&event);
+            let done = house.operate_on(identifiers, move |house| async move {
+                house.repository_event(event, synced).await
+            });
             return ready(done.await.unwrap_or_else(Answer::from));
         }
         if kind == Kind::EventDeletion {
-            let done = house.operate(move |house| async move { house.deletion(event).await });
-            return ready(done.await.unwrap_or_else(Answer::from));
+            return ready(house.deletion(event).await.unwrap_or_else(Answer::from));
         }
         match house.related_event(event).await {
             Ok(pending) => pending,
@@ -136,11 +138,9 @@ impl House {
         Ok(until.is_some_and(|until| self.now() < until))
     }
 
-    /// Announcements, states, pull requests and their updates.
+    /// Announcements, states, pull requests and their updates, under the locks of their identifiers.
     async fn repository_event(self: Arc<Self>, event: Event, synced: bool) -> Result<Answer, HouseError> {
         let identifiers = purgatory::identifiers(&event);
-        let _locked = self.locks.lock(&identifiers).await;
-        self.finish_all(&identifiers).await?;
         if self.store.contains(&event.id).await? {
             return Ok(Answer::yes("duplicate: already have this event"));
         }

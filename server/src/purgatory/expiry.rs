@@ -7,7 +7,7 @@ use std::time::Duration;
 use nostr::event::EventId;
 use tokio_util::sync::CancellationToken;
 
-use super::{Waiting, identifiers};
+use super::Waiting;
 use crate::house::{House, HouseError};
 use crate::nip34::{Announcement, Coordinate};
 use crate::promotion::meeting::Meeting;
@@ -50,17 +50,21 @@ impl House {
         let now = self.now();
         let events = self.purgatory.lock().expired(now);
         for id in events {
-            self.operate(move |house| async move { house.expire_event(&id, now).await }).await?;
+            let Some(identifiers) = self.purgatory.lock().get(&id).map(Waiting::identifiers) else {
+                continue;
+            };
+            if identifiers.iter().any(|identifier| self.holds.is_held(identifier)) {
+                continue;
+            }
+            self.operate_on(identifiers, move |house| async move { house.expire_event(&id, now).await })
+                .await?;
         }
         let uploads = self.unsigned.lock().expired(now);
         for (identifier, upload) in uploads {
             if self.holds.is_held(&identifier) {
                 continue;
             }
-            self.operate(move |house| async move {
-                let identifiers = BTreeSet::from([identifier]);
-                let _locked = house.locks.lock(&identifiers).await;
-                house.finish_all(&identifiers).await?;
+            self.operate_on(BTreeSet::from([identifier]), move |house| async move {
                 if house.unsigned.lock().for_event(&upload.id).contains(&upload) {
                     let mut meeting = Meeting::new(&house, []);
                     tracing::info!(repository = %upload.repository, id = %upload.id, "an unsigned upload expires");
@@ -75,16 +79,13 @@ impl House {
     }
 
     async fn expire_event(&self, id: &EventId, now: u64) -> Result<(), HouseError> {
-        let Some(waiting) = self.purgatory.lock().get(id).cloned() else { return Ok(()) };
-        let identifiers = identifiers(&waiting.event);
-        if identifiers.iter().any(|identifier| self.holds.is_held(identifier)) {
+        // It may have been released, replaced or given more time, or a push may have begun, while the lock was awaited.
+        let Some(waiting) = self.purgatory.lock().get(id).filter(|waiting| waiting.deadline <= now).cloned()
+        else {
             return Ok(());
-        }
-        let _locked = self.locks.lock(&identifiers).await;
-        self.finish_all(&identifiers).await?;
-        // It may have been released, replaced or given more time while the lock was awaited.
-        let still: Option<Waiting> = self.purgatory.lock().get(id).cloned();
-        if still.is_none_or(|waiting| waiting.deadline > now) {
+        };
+        let identifiers = waiting.identifiers();
+        if identifiers.iter().any(|identifier| self.holds.is_held(identifier)) {
             return Ok(());
         }
         let mut families = Vec::new();
