@@ -417,3 +417,24 @@ async fn what_waits_is_bounded_in_bytes_and_what_need_not_wait_is_let_through() 
     let back = home.state(&owner, "project", &old, home.now() + 1);
     assert_eq!(home.submit(&back).await, Answer::yes(""));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_without_objects_of_their_own_are_counted_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let bounds = Bounds { unsigned_uploads: 3, ..Bounds::default() };
+    let home = Home::with(folder.path(), EventStore::memory(), Tables::memory(), bounds).await;
+    let repository = Repository::init("main").await.unwrap();
+    let tip = repository.commit("a.txt", "one", &[]).await.unwrap();
+    let (one, other) = (Keys::generate(), Keys::generate());
+    home.publish(&one, "project", &repository, &tip).await;
+    home.publish(&other, "project", &repository, &tip).await;
+    let name = |n: u8| format!("refs/nostr/{}", hex::encode([n; 32]));
+    for n in 0..3 {
+        let owner = if n == 0 { &one } else { &other };
+        home.push(&coordinate(owner, "project"), &name(n), &tip, None).await.unwrap();
+    }
+    let refused = home.push(&coordinate(&one, "project"), &name(9), &tip, None).await.unwrap_err();
+    assert!(refused.contains("too many uploads"), "{refused}");
+    home.minutes_pass(21).await;
+    home.push(&coordinate(&one, "project"), &name(9), &tip, None).await.unwrap();
+}

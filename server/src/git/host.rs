@@ -178,7 +178,11 @@ impl House {
         let bounds = &self.plan.bounds;
         let unsigned = self.unsigned.lock();
         let here = unsigned.to(repository).len() + ruling.unsigned.len();
-        if unsigned.bytes() < bounds.unsigned_bytes && here <= bounds.unsigned_per_repository {
+        let all = unsigned.len() + ruling.unsigned.len();
+        if unsigned.bytes() < bounds.unsigned_bytes
+            && all <= bounds.unsigned_uploads
+            && here <= bounds.unsigned_per_repository
+        {
             return;
         }
         for (id, _) in std::mem::take(&mut ruling.unsigned) {

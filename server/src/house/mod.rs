@@ -50,6 +50,8 @@ pub struct Bounds {
     pub waiting_bytes: usize,
     /// Bytes on disk of uploads that no event names.
     pub unsigned_bytes: u64,
+    /// Such uploads.
+    pub unsigned_uploads: usize,
     /// Such uploads to one repository.
     pub unsigned_per_repository: usize,
 }
@@ -60,6 +62,7 @@ impl Default for Bounds {
             waiting_events: 10_000,
             waiting_bytes: 512 << 20,
             unsigned_bytes: 10 << 30,
+            unsigned_uploads: 20_000,
             unsigned_per_repository: 256,
         }
     }
