@@ -8,6 +8,7 @@ use nostr::event::EventId;
 use tokio_util::sync::CancellationToken;
 
 use super::Waiting;
+use super::unsigned::Upload;
 use crate::house::{House, HouseError};
 use crate::nip34::{Announcement, Coordinate};
 use crate::promotion::meeting::Meeting;
@@ -48,6 +49,8 @@ impl House {
     /// When a store fails; what could not be dropped is tried again the next time.
     pub async fn expire_due(self: &Arc<Self>) -> Result<(), HouseError> {
         let now = self.now();
+        // One that cannot be dropped must not keep the others.
+        let mut failed = None;
         let events = self.purgatory.lock().expired(now);
         for id in events {
             let Some(identifiers) = self.purgatory.lock().get(&id).map(Waiting::identifiers) else {
@@ -56,26 +59,31 @@ impl House {
             if identifiers.iter().any(|identifier| self.holds.is_held(identifier)) {
                 continue;
             }
-            self.operate_on(identifiers, move |house| async move { house.expire_event(&id, now).await })
-                .await?;
+            let expire =
+                self.operate_on(identifiers, move |house| async move { house.expire_event(&id, now).await });
+            failed = expire.await.err().or(failed);
         }
         let uploads = self.unsigned.lock().expired(now);
         for (identifier, upload) in uploads {
             if self.holds.is_held(&identifier) {
                 continue;
             }
-            self.operate_on(BTreeSet::from([identifier]), move |house| async move {
-                if house.unsigned.lock().for_event(&upload.id).contains(&upload) {
-                    let mut meeting = Meeting::new(&house, []);
-                    tracing::info!(repository = %upload.repository, id = %upload.id, "an unsigned upload expires");
-                    meeting.drop_upload(upload);
-                    meeting.commit().await?;
-                }
-                Ok(())
-            })
-            .await?;
+            let expire = self.operate_on(BTreeSet::from([identifier]), move |house| async move {
+                house.expire_upload(upload).await
+            });
+            failed = expire.await.err().or(failed);
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn expire_upload(&self, upload: Upload) -> Result<(), HouseError> {
+        if !self.unsigned.lock().for_event(&upload.id).contains(&upload) {
+            return Ok(());
+        }
+        let mut meeting = Meeting::new(self, []);
+        tracing::info!(repository = %upload.repository, id = %upload.id, "an unsigned upload expires");
+        meeting.drop_upload(upload);
+        meeting.commit().await
     }
 
     async fn expire_event(&self, id: &EventId, now: u64) -> Result<(), HouseError> {
