@@ -96,7 +96,7 @@ impl Repositories {
         fs::create_dir_all(path.join("objects/pack"))?;
         fs::create_dir_all(path.join("refs/heads"))?;
         fs::create_dir_all(path.join("refs/tags"))?;
-        fs::write(path.join("config"), CONFIG)?;
+        replace(&path.join("config"), CONFIG.as_bytes())?;
         let family = format!("../../../.grasp/families/sha1/{}.git/objects\n", repository.identifier);
         replace(&path.join("objects/info/alternates"), family.as_bytes())?;
         // HEAD comes last: with it, the repository is there.
@@ -220,6 +220,9 @@ impl Repositories {
         fs::create_dir_all(&folder)?;
         let into = folder.join(format!("{}.git", repository.identifier));
         remove_folder(&into)?;
+        // One folder further down than before; whoever reads it meanwhile has found the family already.
+        let family = format!("../../../../families/sha1/{}.git/objects\n", repository.identifier);
+        replace(&from.join("objects/info/alternates"), family.as_bytes())?;
         fs::rename(&from, &into)?;
         flush_folder(&folder)
     }
