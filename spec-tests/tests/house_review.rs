@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use grasp_fixtures::Repository;
-use grasp_fixtures::events::{Announcement, PullRequest, State, delete_address, delete_ids};
+use grasp_fixtures::events::{Announcement, PullRequest, State, delete_address, delete_ids, issue};
 use grasp_server::admission::curation::Curation;
 use grasp_server::clock::Clock;
 use grasp_server::git::gate::{Quarantine, RefCommand};
@@ -437,4 +437,58 @@ async fn uploads_without_objects_of_their_own_are_counted_too() {
     assert!(refused.contains("too many uploads"), "{refused}");
     home.minutes_pass(21).await;
     home.push(&coordinate(&one, "project"), &name(9), &tip, None).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_served_is_a_duplicate_also_when_its_relation_has_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::fleeting(folder.path()).await;
+    let (owner, author) = (Keys::generate(), Keys::generate());
+    let repository = Repository::init("main").await.unwrap();
+    let tip = repository.commit("a.txt", "one", &[]).await.unwrap();
+    let announcement = home.publish(&owner, "project", &repository, &tip).await;
+    let issue = issue(&coordinate(&owner, "project").to_string(), "it breaks", "always").at(home.now());
+    let (known, new) = (issue.clone().sign(&author), issue.tag(["t", "new"]).sign(&author));
+    assert!(home.submit(&known).await.accepted);
+    assert!(home.submit(&delete_ids([&announcement.id]).at(home.now()).sign(&owner)).await.accepted);
+    assert!(home.submit(&new).await.message.starts_with("restricted: "));
+    let answer = home.submit(&known).await;
+    assert!(answer.accepted && answer.message.starts_with("duplicate: "), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_retired_can_be_read_where_it_was_put() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::fleeting(folder.path()).await;
+    let owner = Keys::generate();
+    let repository = Repository::init("main").await.unwrap();
+    let tip = repository.commit("a.txt", "one", &[]).await.unwrap();
+    let announcement = home.publish(&owner, "project", &repository, &tip).await;
+    assert!(home.submit(&delete_ids([&announcement.id]).at(home.now()).sign(&owner)).await.accepted);
+    let npub = coordinate(&owner, "project").npub();
+    let kept = folder.path().join(".grasp/retired").join(npub).join("project.git");
+    let kept = git2::Repository::open(kept).unwrap();
+    assert_eq!(kept.head().unwrap().peel_to_commit().unwrap().id().to_string(), tip);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_dropped_keeps_nothing_else_from_expiring() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::at(folder.path()).await;
+    let owner = Keys::generate();
+    let repository = Repository::init("main").await.unwrap();
+    let tip = repository.commit("a.txt", "one", &[]).await.unwrap();
+    home.publish(&owner, "damaged", &repository, &tip).await;
+    let path = home.gate(&coordinate(&owner, "damaged")).await.unwrap().path;
+    assert!(home.submit(&home.state(&owner, "damaged", &"1".repeat(40), home.now() + 1)).await.accepted);
+    let waiting: Vec<String> = (0..10).map(|n| format!("waiting-{n}")).collect();
+    for identifier in &waiting {
+        home.announce(&owner, identifier).await;
+    }
+    drop(home);
+    std::fs::write(path.join("HEAD"), "nonsense").unwrap();
+    let home = Home::at(folder.path()).await;
+    home.clock.advance(31 * 60);
+    assert!(home.house.expire_due().await.is_err());
+    assert!(waiting.iter().all(|identifier| !home.house.is_hosted(&coordinate(&owner, identifier))));
 }

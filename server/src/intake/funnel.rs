@@ -142,7 +142,7 @@ impl House {
     async fn repository_event(self: Arc<Self>, event: Event, synced: bool) -> Result<Answer, HouseError> {
         let identifiers = purgatory::identifiers(&event);
         if self.store.contains(&event.id).await? {
-            return Ok(Answer::yes("duplicate: already have this event"));
+            return Ok(duplicate());
         }
         if self.purgatory.lock().get(&event.id).is_some() {
             return Ok(waits());
@@ -188,7 +188,7 @@ impl House {
         }
         let id = event.id;
         match judged.decision {
-            Decision::Known { .. } => return Ok(Answer::yes("duplicate: already have this event")),
+            Decision::Known { .. } => return Ok(duplicate()),
             Decision::Refuse(refusal) => {
                 if judged.retires {
                     meeting.settle()?;
@@ -223,7 +223,7 @@ impl House {
         let family = self.load(&new.identifier).await?;
         let hosted = family.hosted();
         match decide::state(&family, &new) {
-            Decision::Known { .. } => return Ok(Answer::yes("duplicate: already have this event")),
+            Decision::Known { .. } => return Ok(duplicate()),
             Decision::Refuse(refusal) => return Ok(refusal.into()),
             Decision::Serve | Decision::Wait => {}
         }
@@ -290,7 +290,9 @@ impl House {
     async fn related_event(self: Arc<Self>, event: Event) -> Result<BoxFuture<'static, Answer>, HouseError> {
         let relations = Relations::of(&event);
         if !self.is_related(&event, &relations).await? {
-            return Ok(ready(related::unrelated(&event).into()));
+            // What it was related to may have gone since it was taken.
+            let known = self.store.contains(&event.id).await?;
+            return Ok(ready(if known { duplicate() } else { related::unrelated(&event).into() }));
         }
         self.in_flight.lock().change(&event, &relations, true);
         self.feed.expect(&[event.id]);
@@ -299,7 +301,7 @@ impl House {
             self.in_flight.lock().change(&event, &relations, false);
             match saved {
                 Ok(Saved::New | Saved::NotStored) => Answer::yes(""),
-                Ok(Saved::Duplicate) => Answer::yes("duplicate: already have this event"),
+                Ok(Saved::Duplicate) => duplicate(),
                 Ok(Saved::Replaced) => {
                     Answer::no("replaced: a newer event of this kind and author is known here")
                 }
@@ -391,6 +393,10 @@ impl House {
             Answer::no("blocked: another identifier of yours here has the same first 182 bytes; choose a shorter one")
         }))
     }
+}
+
+fn duplicate() -> Answer {
+    Answer::yes("duplicate: already have this event")
 }
 
 fn no_room() -> Answer {
