@@ -14,6 +14,9 @@ use crate::nip34::{ANNOUNCEMENT, Announcement, Identifier, PullRequest};
 use crate::promotion::meeting::Meeting;
 use crate::purgatory;
 
+/// How many events are read from the store in one go.
+const EVENTS_AT_ONCE: usize = 16;
+
 /// The known events that a request may delete.
 #[derive(Debug, Default)]
 struct Found {
@@ -75,8 +78,8 @@ impl House {
         let mut found = Found::default();
         let own = |event: &Event| event.pubkey == request.pubkey && event.kind != Kind::EventDeletion;
         let ids: Vec<_> = targets.events.iter().copied().collect();
-        if !ids.is_empty() {
-            found.served.extend(self.store.by_ids(&ids).await?.into_iter().filter(&own));
+        for ids in ids.chunks(EVENTS_AT_ONCE) {
+            found.served.extend(self.store.by_ids(ids).await?.into_iter().filter(&own).map(lightened));
         }
         {
             let purgatory = self.purgatory.lock();
@@ -98,6 +101,15 @@ impl House {
         }
         Ok(found)
     }
+}
+
+/// Without what deletion does not look at: a request may name many events, and all of them may be large.
+fn lightened(mut event: Event) -> Event {
+    event.content = String::new();
+    if purgatory::identifiers(&event).is_empty() {
+        event.tags = nostr::event::Tags::new();
+    }
+    event
 }
 
 impl Found {

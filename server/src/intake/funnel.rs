@@ -27,6 +27,8 @@ pub const MAX_FUTURE_SECONDS: u64 = 15 * 60;
 const LARGE_EVENT: usize = 64 * 1024;
 /// How many addresses of one event are looked up; events name one or two.
 const MAX_ADDRESS_LOOKUPS: usize = 20;
+/// How many events are read from the store in one go.
+const EVENTS_AT_ONCE: usize = 16;
 /// What the store can tell apart of a `d` value, in bytes; longer ones that agree so far would replace each other.
 const INDEXED_IDENTIFIER: usize = 182;
 
@@ -322,15 +324,18 @@ impl House {
             return Ok(true);
         }
         let opens = |event: &Event| opens_doors(event.kind);
-        if !relations.events.is_empty() && self.store.by_ids(&relations.events).await?.iter().any(opens) {
-            return Ok(true);
+        // A few at a time: they may be large, and one is enough.
+        for ids in relations.events.chunks(EVENTS_AT_ONCE) {
+            if self.store.by_ids(ids).await?.iter().any(opens) {
+                return Ok(true);
+            }
         }
         for address in relations.addresses.iter().take(MAX_ADDRESS_LOOKUPS) {
-            let filter = Filter::new()
-                .author(address.author)
-                .kind(Kind::from(address.kind))
-                .identifier(&address.d)
-                .limit(1);
+            let kind = Kind::from(address.kind);
+            let mut filter = Filter::new().author(address.author).kind(kind).limit(1);
+            if kind.is_addressable() {
+                filter = filter.identifier(&address.d);
+            }
             if self.store.query(filter).await?.iter().any(opens) {
                 return Ok(true);
             }
