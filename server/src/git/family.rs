@@ -119,8 +119,7 @@ impl Families {
         oids.iter().map(|oid| peel(&odb, *oid)).collect()
     }
 
-    /// Links the packs of a quarantine in: `.pack` first, `.idx` last, then flushed. Can be repeated, and undone: they
-    /// stay where they are as well.
+    /// Links the packs of a quarantine or an upload in: `.pack` first, `.idx` last, then flushed. Can be repeated.
     ///
     /// # Errors
     /// When the file system fails.
@@ -142,7 +141,8 @@ impl Families {
             let Some(name) = path.file_name().filter(|_| is_pack_file) else { continue };
             fs::File::open(&path)?.sync_all()?;
             let target = into.join(name);
-            // Named by content: one that is here already is the same.
+            // Linked, not moved: what is undone after a crash must still be where it came from, which for an upload
+            // is a place that was promised. Named by content: what has the name already is the same pack.
             if !target.exists() {
                 fs::hard_link(&path, &target)?;
             }

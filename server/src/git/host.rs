@@ -93,6 +93,7 @@ impl PushGate for Host {
         });
         match landed.await {
             Ok(results) => {
+                self.0.spread_all().await;
                 self.0.start_upkeep(repository);
                 results
             }

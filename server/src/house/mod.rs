@@ -103,6 +103,8 @@ pub struct House {
     /// Records that were written but could not be finished; done before anything else about their identifiers.
     /// The lock is held while one is finished, so that nobody does it twice.
     pub(crate) unfinished: tokio::sync::Mutex<BTreeMap<u64, Unfinished>>,
+    /// Pull requests that further families are to get.
+    pub(crate) spread: Mutex<BTreeSet<EventId>>,
     pub(crate) next_record: AtomicU64,
     pub(crate) upkeep: Semaphore,
     operations: Arc<Semaphore>,

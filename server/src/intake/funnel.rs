@@ -76,7 +76,9 @@ impl Intake for Funnel {
             let done = house.operate_on(identifiers, move |house| async move {
                 house.repository_event(event, synced).await
             });
-            return ready(done.await.unwrap_or_else(Answer::from));
+            let answer = done.await.unwrap_or_else(Answer::from);
+            self.0.spread_all().await;
+            return ready(answer);
         }
         if kind == Kind::EventDeletion {
             return ready(house.deletion(event).await.unwrap_or_else(Answer::from));
@@ -141,7 +143,7 @@ impl House {
     }
 
     /// Announcements, states, pull requests and their updates, under the locks of their identifiers.
-    async fn repository_event(self: Arc<Self>, event: Event, synced: bool) -> Result<Answer, HouseError> {
+    async fn repository_event(&self, event: Event, synced: bool) -> Result<Answer, HouseError> {
         let identifiers = purgatory::identifiers(&event);
         if self.store.contains(&event.id).await? {
             return Ok(duplicate());
