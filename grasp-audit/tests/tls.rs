@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures_util::{SinkExt, StreamExt};
 use grasp_audit::check::{Check, CheckResult, Verdict, expect};
 use grasp_audit::target::TargetError;
+use grasp_audit::target::smart_http::line;
 use grasp_audit::{Context, Options, Suite, probe};
 use http::{Request, Response};
 use http_body_util::Full;
@@ -26,7 +27,10 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Message, Role};
 
 /// A v0 advertisement of a repository without refs.
-const EMPTY_REPOSITORY: &[u8] = b"001e# service=git-upload-pack\n0000004d0000000000000000000000000000000000000000 capabilities^{}\0agent=test-server\n0000";
+fn empty_repository() -> Vec<u8> {
+    let none = format!("{} capabilities^{{}}\0agent=test-server\n", "0".repeat(40));
+    [line("# service=git-upload-pack\n"), b"0000".to_vec(), line(&none), b"0000".to_vec()].concat()
+}
 
 struct TlsServer {
     url: String,
@@ -98,7 +102,7 @@ fn answer(mut request: Request<Incoming>) -> Response<Full<Bytes>> {
     if request.uri().path().ends_with("/info/refs") {
         return Response::builder()
             .header("content-type", "application/x-git-upload-pack-advertisement")
-            .body(Bytes::from_static(EMPTY_REPOSITORY).into())
+            .body(Bytes::from(empty_repository()).into())
             .unwrap();
     }
     Response::new(json!({"supported_grasps": ["GRASP-01"]}).to_string().into())
