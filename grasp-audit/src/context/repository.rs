@@ -113,12 +113,27 @@ impl Context {
         owner: &Keys,
         announcement: &Announcement,
     ) -> CheckResult<Hosted> {
+        self.waiting_repository_at(owner, announcement, None).await
+    }
+
+    /// As [`Context::waiting_repository_as`], with a state of this time, in unix seconds.
+    ///
+    /// # Errors
+    /// A failure when announcement or state is not accepted.
+    pub async fn waiting_repository_at(
+        &self,
+        owner: &Keys,
+        announcement: &Announcement,
+        state_at: Option<u64>,
+    ) -> CheckResult<Hosted> {
         let identifier = announcement.identifier.as_str();
         let announcement = self.sign(owner, announcement.draft());
         self.accepted(&announcement).await?;
         let (repository, tip) = self.local_repository().await?;
         let state = State::new(identifier).branch("main", &tip).head("main");
-        let state = self.sign(owner, state.draft());
+        let mut state = state.draft();
+        state.created_at = state_at;
+        let state = self.sign(owner, state);
         self.accepted(&state).await?;
         Ok(Hosted {
             coordinate: events::coordinate(&owner.public_key(), identifier),

@@ -75,13 +75,12 @@ impl Relations {
         for tag in tags(event) {
             let name = tag[0].as_str();
             let Some(value) = tag.get(1) else { continue };
-            if EVENT_TAGS.contains(&name) && relations.events.len() < MAX_RELATIONS {
-                if let Some(id) =
-                    Some(value).filter(|v| v.len() == 64).and_then(|v| EventId::from_hex(v).ok())
-                {
+            let id = Some(value).filter(|value| value.len() == 64 && EVENT_TAGS.contains(&name));
+            if let Some(id) = id.and_then(|id| EventId::from_hex(id).ok()) {
+                if relations.events.len() < MAX_RELATIONS {
                     relations.events.push(id);
-                    continue;
                 }
+                continue;
             }
             if ADDRESS_TAGS.contains(&name)
                 && relations.addresses.len() + relations.repositories.len() < MAX_RELATIONS

@@ -85,12 +85,14 @@ impl PushGate for Host {
         let (target, pushed) = (repository.clone(), commands.to_vec());
         let identifier = repository.identifier.clone();
         let landed = self.0.operate(move |house| async move {
-            let _locked = house.locks.lock(&BTreeSet::from([identifier.clone()])).await;
+            let locked = house.locks.lock(&BTreeSet::from([identifier.clone()])).await;
             house.finish_all().await?;
             let landed = house.land(&target, &pushed, atomic, quarantine.as_ref()).await;
             if landed.is_err() {
                 house.undo_adoptions(Some(&identifier))?;
             }
+            drop(locked);
+            house.spread_all().await?;
             landed
         });
         match landed.await {
@@ -199,12 +201,14 @@ impl House {
         let mut meeting = Meeting::new(self, [family]);
         if ruling.unsigned.is_empty() {
             if let Some(quarantine) = quarantine {
-                self.adopt(&repository.identifier, quarantine.objects())?;
+                let allowed = commands.iter().zip(&ruling.results).filter(|(_, result)| result.is_ok());
+                let tips: Vec<Oid> =
+                    allowed.map(|(command, _)| command.new).filter(|new| !new.is_zero()).collect();
+                self.adopt(&repository.identifier, quarantine.objects(), &tips).await?;
             }
             for (id, _) in &ruling.signed {
-                for upload in self.unsigned.lock().for_event(id) {
-                    meeting.drop_upload(upload);
-                }
+                let uploads = self.unsigned.lock().for_event(id);
+                uploads.into_iter().for_each(|upload| meeting.drop_upload(upload));
             }
         } else {
             for upload in self.take_uploads(repository, &ruling.unsigned, quarantine)? {
@@ -283,7 +287,7 @@ impl House {
         let (house, identifier) = (Arc::clone(self), repository.identifier.clone());
         tokio::spawn(async move {
             let Ok(_one) = house.upkeep.try_acquire() else { return };
-            let _adopting = house.locks.lock(&BTreeSet::from([identifier.clone()])).await;
+            // No lock: only packs that were there at the beginning are rolled up, new ones may come meanwhile.
             match house.families.upkeep(&identifier).status().await {
                 Ok(status) if status.success() => tracing::info!(%identifier, "family repacked"),
                 Ok(status) => tracing::warn!(%identifier, %status, "a family could not be repacked"),

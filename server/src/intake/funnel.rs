@@ -70,7 +70,11 @@ impl Intake for Funnel {
         }
         let kind = event.kind;
         if kind == ANNOUNCEMENT || kind == STATE || kind == PULL_REQUEST || kind == PULL_REQUEST_UPDATE {
-            let done = house.operate(move |house| async move { house.repository_event(event, synced).await });
+            let done = house.operate(move |house| async move {
+                let answer = house.repository_event(event, synced).await?;
+                house.spread_all().await?;
+                Ok(answer)
+            });
             return ready(done.await.unwrap_or_else(Answer::from));
         }
         if kind == Kind::EventDeletion {
@@ -137,7 +141,7 @@ impl House {
     }
 
     /// Announcements, states, pull requests and their updates.
-    async fn repository_event(self: Arc<Self>, event: Event, synced: bool) -> Result<Answer, HouseError> {
+    async fn repository_event(&self, event: Event, synced: bool) -> Result<Answer, HouseError> {
         let identifiers = purgatory::identifiers(&event);
         let _locked = self.locks.lock(&identifiers).await;
         self.finish_all().await?;
@@ -254,12 +258,12 @@ impl House {
             families.push(self.load(identifier).await?);
         }
         let mut meeting = Meeting::new(self, families);
-        for upload in self.unsigned.lock().for_event(&new.id) {
+        let uploads = self.unsigned.lock().for_event(&new.id);
+        for upload in uploads {
             let named = identifiers.contains(&upload.repository.identifier);
-            if named && Some(upload.tip) == new.tip {
-                if let Some(objects) = upload.objects(&self.plan.git_data) {
-                    self.adopt(&upload.repository.identifier, &objects)?;
-                }
+            let objects = upload.objects(&self.plan.git_data);
+            if let Some(objects) = objects.filter(|_| named && Some(upload.tip) == new.tip) {
+                self.adopt(&upload.repository.identifier, &objects, &[upload.tip]).await?;
             }
             meeting.drop_upload(upload);
         }

@@ -13,9 +13,11 @@ use serde::{Deserialize, Serialize};
 use super::crash::point;
 use super::journal::{CommitRecord, RepositoryChange};
 use super::meeting::Meeting;
+use super::spread::concerns_several;
 use crate::git::files::remove_folder;
+use crate::git::sift::{Objects, sift};
 use crate::house::{House, HouseError};
-use crate::nip34::Identifier;
+use crate::nip34::{Identifier, Oid};
 use crate::purgatory;
 use crate::purgatory::unsigned::Upload;
 use crate::store::events::Saved;
@@ -53,6 +55,9 @@ impl Meeting<'_> {
                 writes.push(Write::remove(Table::Journal, key));
             }
         }
+        let spread: Vec<_> =
+            self.record.serve.iter().filter(|event| concerns_several(event)).map(|event| event.id).collect();
+        writes.extend(spread.iter().map(|id| Write::put(Table::Spread, id.as_bytes(), [])));
         if !self.record.is_empty() {
             let json = serde_json::to_vec(&self.record).map_err(std::io::Error::other)?;
             writes.push(Write::put(Table::Journal, journal_key(RECORD, number), json));
@@ -67,17 +72,30 @@ impl Meeting<'_> {
         }
         house.enter_uploads(self.uploads);
         house.enter_announcements(announced);
+        house.spread.lock().extend(spread);
         if self.record.is_empty() {
             return Ok(());
         }
-        house.unfinished.lock().insert(number, self.record);
-        house.finish(number).await
+        let finished = house.finish(number, &self.record).await;
+        if finished.is_err() {
+            // The caller holds the locks of its families: nobody has seen them in between.
+            house.unfinished.lock().insert(number, self.record);
+        }
+        finished
     }
 }
 
 impl House {
-    /// Moves the packs of a quarantine into a family. Until a commit follows, a crash undoes it.
-    pub(crate) fn adopt(&self, identifier: &Identifier, objects: &Path) -> Result<(), HouseError> {
+    /// Moves what the tips reach from a quarantine into a family. Until a commit follows, a crash undoes it.
+    pub(crate) async fn adopt(
+        &self,
+        identifier: &Identifier,
+        quarantine: &Path,
+        tips: &[Oid],
+    ) -> Result<(), HouseError> {
+        let family = self.families.path(identifier);
+        let sifted = sift(Objects { new: quarantine, family: &family }, tips).await?;
+        let objects = sifted.as_ref().map_or(quarantine, |sifted| sifted.path());
         let packs = self.families.new_packs(identifier, objects)?;
         if packs.is_empty() {
             return Ok(());
@@ -111,25 +129,30 @@ impl House {
         Ok(())
     }
 
-    /// Finishes what could not be finished before, if there is any such record.
+    /// Finishes what could not be finished before, if there is any such record; one caller at a time, whichever
+    /// families it concerns, and each record stays listed until it is done: nobody overtakes it.
     pub(crate) async fn finish_all(&self) -> Result<(), HouseError> {
-        let open: Vec<u64> = self.unfinished.lock().keys().copied().collect();
-        for number in open {
-            self.finish(number).await?;
+        if self.unfinished.lock().is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let _alone = self.finishing.lock().await;
+        loop {
+            let first =
+                self.unfinished.lock().iter().next().map(|(number, record)| (*number, record.clone()));
+            let Some((number, record)) = first else { return Ok(()) };
+            self.finish(number, &record).await?;
+            self.unfinished.lock().remove(&number);
+        }
     }
 
     /// Steps 4 to 7 for a record that is written.
-    async fn finish(&self, number: u64) -> Result<(), HouseError> {
-        let Some(record) = self.unfinished.lock().get(&number).cloned() else { return Ok(()) };
-        self.apply_refs(&record)?;
+    async fn finish(&self, number: u64, record: &CommitRecord) -> Result<(), HouseError> {
+        self.apply_refs(record)?;
         point("before-serve");
-        self.apply_events(&record).await?;
+        self.apply_events(record).await?;
         point("served");
-        self.close(number, &record)?;
+        self.close(number, record)?;
         point("record-closed");
-        self.unfinished.lock().remove(&number);
         Ok(())
     }
 

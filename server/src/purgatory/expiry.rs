@@ -29,10 +29,10 @@ impl House {
                 () = stop.cancelled() => return,
                 _ = tick.tick() => {}
             }
-            let now = self.now();
-            if let Err(error) = self.expire(now).await {
+            if let Err(error) = self.expire_due().await {
                 tracing::error!(%error, "what has expired could not be dropped");
             }
+            let now = self.now();
             if now >= ids_swept + self.plan.patience.expired_ids / 24 {
                 ids_swept = now;
                 if let Err(error) = self.sweep_expired_ids(now) {
@@ -42,7 +42,12 @@ impl House {
         }
     }
 
-    async fn expire(self: &Arc<Self>, now: u64) -> Result<(), HouseError> {
+    /// Drops what has expired by now.
+    ///
+    /// # Errors
+    /// When a store fails; what could not be dropped is tried again the next time.
+    pub async fn expire_due(self: &Arc<Self>) -> Result<(), HouseError> {
+        let now = self.now();
         let events = self.purgatory.lock().expired(now);
         for id in events {
             self.operate(move |house| async move { house.expire_event(&id, now).await }).await?;
