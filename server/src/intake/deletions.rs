@@ -17,6 +17,9 @@ use crate::purgatory;
 /// How many events are read from the store in one go.
 const EVENTS_AT_ONCE: usize = 16;
 
+/// How many ids of one request are remembered although nothing is known under them.
+const MAX_UNKNOWN: usize = 100;
+
 /// The known events that a request may delete.
 #[derive(Debug, Default)]
 struct Found {
@@ -57,7 +60,8 @@ impl House {
             families.push(self.load(identifier).await?);
         }
         let mut meeting = Meeting::new(self, families);
-        for id in &targets.events {
+        // What is not known here yet may still come; a stranger must not fill the disk with what never will.
+        for id in targets.events.iter().take(MAX_UNKNOWN) {
             meeting.write(tombstones::event(&event.pubkey, id));
         }
         for address in &targets.addresses {
