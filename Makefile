@@ -26,7 +26,7 @@ test: setup ## All tests: rooms, real server, real git, the conformance suite as
 lint: setup ## Formatting, clippy and documentation without a warning
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --document-private-items
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
 
 bench: setup ## Speed and memory, each beside a baseline measured in the same run
 	$(CARGO) build --release --locked -p grasp-server -p spec-tests

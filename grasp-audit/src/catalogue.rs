@@ -52,9 +52,7 @@ impl Requirement {
     /// The section: the identifier without its last part, `G01/cors`.
     #[must_use]
     pub fn section(&self) -> &'static str {
-        self.id
-            .rsplit_once('/')
-            .map_or(self.id, |(section, _)| section)
+        self.id.rsplit_once('/').map_or(self.id, |(section, _)| section)
     }
 }
 
@@ -89,11 +87,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         Level::Must,
         "At /, a WebSocket upgrade reaches a NIP-01 relay: EVENT→OK, REQ→EVENT…EOSE then live, CLOSE, CLOSED, NOTICE; ids and signatures verified; replaceable and addressable rules; ties by lowest id",
     ),
-    row(
-        "G01/relay/accepts-repository-events",
-        Level::Must,
-        "It takes announcements and their states",
-    ),
+    row("G01/relay/accepts-repository-events", Level::Must, "It takes announcements and their states"),
     row(
         "G01/relay/rejects-unlisted",
         Level::Must,
@@ -154,16 +148,8 @@ pub const REQUIREMENTS: &[Requirement] = &[
         Level::Must,
         "GET / with Accept: application/nostr+json yields the NIP-11 document, CORS headers included",
     ),
-    row(
-        "G01/nip11/supported-grasps",
-        Level::Must,
-        "supported_grasps: string array, GRASP-XX each",
-    ),
-    row(
-        "G01/nip11/acceptance",
-        Level::Must,
-        "repo_acceptance_criteria: a human-readable string",
-    ),
+    row("G01/nip11/supported-grasps", Level::Must, "supported_grasps: string array, GRASP-XX each"),
+    row("G01/nip11/acceptance", Level::Must, "repo_acceptance_criteria: a human-readable string"),
     row(
         "G01/nip11/curation",
         Level::Must,
@@ -209,16 +195,8 @@ pub const REQUIREMENTS: &[Requirement] = &[
         Level::Should,
         "A browser that opens the repository URL gets a page that leads to git nostr clients; for a repository that is not hosted, a 404 page",
     ),
-    row(
-        "G01/cors/origin",
-        Level::Must,
-        "Access-Control-Allow-Origin: *",
-    ),
-    row(
-        "G01/cors/methods",
-        Level::Must,
-        "Access-Control-Allow-Methods contains GET, POST",
-    ),
+    row("G01/cors/origin", Level::Must, "Access-Control-Allow-Origin: *"),
+    row("G01/cors/methods", Level::Must, "Access-Control-Allow-Methods contains GET, POST"),
     row(
         "G01/cors/headers",
         Level::Must,
@@ -260,11 +238,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         Level::Seed,
         "Disconnected < 15 minutes: confirmed state is kept and only what is new since (last connection − 15 min) is asked for; longer, or never connected: full history",
     ),
-    row(
-        "G02/sync/daily",
-        Level::Seed,
-        "A full reconciliation per relay every 23 to 25 hours, randomised",
-    ),
+    row("G02/sync/daily", Level::Seed, "A full reconciliation per relay every 23 to 25 hours, randomised"),
     row(
         "G02/sync/health",
         Level::Seed,
@@ -295,11 +269,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         Level::Must,
         "GRASP-02 holds for them; by default they are read-only here, and NIP-11's curation says so",
     ),
-    row(
-        "G06/advertised",
-        Level::Must,
-        "NIP-11 lists GRASP-06 exactly when it is on; off, /prs/… is 404",
-    ),
+    row("G06/advertised", Level::Must, "NIP-11 lists GRASP-06 exactly when it is on; off, /prs/… is 404"),
     row(
         "G06/empty",
         Level::Must,
@@ -320,11 +290,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         Level::Must,
         "On release the ref also appears in the hosted repositories that the event's a tags name; never the other way",
     ),
-    row(
-        "G06/clean",
-        Level::Should,
-        "A /prs/ repository that ends with no ref is removed",
-    ),
+    row("G06/clean", Level::Should, "A /prs/ repository that ends with no ref is removed"),
 ];
 
 const fn row(id: &'static str, level: Level, text: &'static str) -> Requirement {
@@ -389,14 +355,10 @@ mod tests {
 
     #[test]
     fn rows_are_those_of_the_specification() {
-        let rows: Vec<(&str, String)> = REQUIREMENTS
-            .iter()
-            .map(|row| (row.id, row.level.to_string()))
-            .collect();
-        let expected: Vec<(&str, String)> = EXPECTED
-            .iter()
-            .map(|(id, level)| (*id, (*level).to_owned()))
-            .collect();
+        let rows: Vec<(&str, String)> =
+            REQUIREMENTS.iter().map(|row| (row.id, row.level.to_string())).collect();
+        let expected: Vec<(&str, String)> =
+            EXPECTED.iter().map(|(id, level)| (*id, (*level).to_owned())).collect();
         assert_eq!(rows, expected);
     }
 

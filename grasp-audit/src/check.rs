@@ -51,16 +51,8 @@ pub type CheckResult<T = ()> = Result<T, Ending>;
 ///
 /// # Errors
 /// [`Ending::Fail`] when it does not.
-pub fn expect(
-    condition: bool,
-    expected: impl Into<String>,
-    seen: impl fmt::Display,
-) -> CheckResult {
-    if condition {
-        Ok(())
-    } else {
-        Err(fail(expected, seen))
-    }
+pub fn expect(condition: bool, expected: impl Into<String>, seen: impl fmt::Display) -> CheckResult {
+    if condition { Ok(()) } else { Err(fail(expected, seen)) }
 }
 
 /// Ends the check with a failure unless both are equal.
@@ -68,20 +60,13 @@ pub fn expect(
 /// # Errors
 /// [`Ending::Fail`] when they differ.
 pub fn expect_eq<T: PartialEq + fmt::Debug>(what: &str, expected: &T, seen: &T) -> CheckResult {
-    expect(
-        expected == seen,
-        format!("{what}: {expected:?}"),
-        format!("{seen:?}"),
-    )
+    expect(expected == seen, format!("{what}: {expected:?}"), format!("{seen:?}"))
 }
 
 /// The failure itself, for `ok_or_else` and `return Err(…)`.
 #[must_use]
 pub fn fail(expected: impl Into<String>, seen: impl fmt::Display) -> Ending {
-    Ending::Fail {
-        expected: expected.into(),
-        seen: seen.to_string(),
-    }
+    Ending::Fail { expected: expected.into(), seen: seen.to_string() }
 }
 
 /// Nothing to prove here, for `return Err(skip(…))`.
@@ -110,12 +95,7 @@ pub struct Check {
 
 impl Check {
     /// A check of `requirement`, called `<requirement>/<name>`.
-    pub fn new<F, Fut>(
-        requirement: &'static str,
-        name: &str,
-        title: impl Into<String>,
-        run: F,
-    ) -> Self
+    pub fn new<F, Fut>(requirement: &'static str, name: &str, title: impl Into<String>, run: F) -> Self
     where
         F: Fn(Context) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = CheckResult> + Send + 'static,
@@ -173,9 +153,7 @@ impl Check {
 
 impl fmt::Debug for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Check")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("Check").field("id", &self.id).finish_non_exhaustive()
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod publish;
 mod repository;
+mod shown;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -18,6 +19,7 @@ use tokio::sync::Mutex;
 
 pub use self::publish::is_served_by;
 pub use self::repository::{Hosted, pushed, refused_push};
+pub use self::shown::Shown;
 
 use crate::check::{CheckResult, fail};
 use crate::ledger::Ledger;
@@ -45,10 +47,7 @@ pub struct Expiry {
 
 impl Default for Expiry {
     fn default() -> Self {
-        Self {
-            purgatory: Duration::from_secs(1800),
-            nostr_ref: Duration::from_secs(1200),
-        }
+        Self { purgatory: Duration::from_secs(1800), nostr_ref: Duration::from_secs(1200) }
     }
 }
 
@@ -85,11 +84,8 @@ impl Context {
         transcript: Arc<Transcript>,
         ledger: Arc<Ledger>,
     ) -> Self {
-        let http = HttpClient::new(
-            target.url.clone(),
-            target.dialer.clone(),
-            transcript.clone(),
-        );
+        let http = HttpClient::new(target.url.clone(), target.dialer.clone(), transcript.clone())
+            .with_patience(target.patience);
         let git = GitClient::new(target.clone(), transcript.clone());
         let start = target.now().saturating_sub(HEAD_START);
         ledger.know(&owner);
@@ -140,11 +136,7 @@ impl Context {
         self.ledger.know(keys);
         let mut draft: Draft = draft.into();
         let created_at = draft.created_at.unwrap_or_else(|| self.later());
-        if !draft
-            .tags
-            .iter()
-            .any(|tag| tag.len() > 1 && tag[0] == "t" && tag[1] == MARK)
-        {
+        if !draft.tags.iter().any(|tag| tag.len() > 1 && tag[0] == "t" && tag[1] == MARK) {
             draft = draft.tag(["t", MARK]);
         }
         draft.tag(["client", MARK]).at(created_at).sign(keys)
@@ -161,12 +153,7 @@ impl Context {
     /// A failure when there is none.
     pub async fn relay(&self) -> CheckResult<Relay> {
         let number = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
-        let relay = Relay::connect(
-            &self.target,
-            self.transcript.clone(),
-            format!("ws {number}"),
-        )
-        .await?;
+        let relay = Relay::connect(&self.target, self.transcript.clone(), format!("ws {number}")).await?;
         Ok(relay)
     }
 
@@ -174,24 +161,17 @@ impl Context {
     ///
     /// # Errors
     /// A failure that names `what` when it never does within `within`; the probe's own ending.
-    pub async fn eventually<F, Fut>(
-        &self,
-        what: &str,
-        within: Duration,
-        mut probe: F,
-    ) -> CheckResult
+    pub async fn eventually<F, Fut>(&self, what: &str, within: Duration, mut probe: F) -> CheckResult
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = CheckResult<bool>>,
     {
+        let within = self.target.patience.of(within);
         let deadline = Instant::now() + within;
         let mut pause = Duration::from_millis(50);
         while !probe().await? {
             if Instant::now() >= deadline {
-                return Err(fail(
-                    format!("{what} within {within:?}"),
-                    "it did not happen",
-                ));
+                return Err(fail(format!("{what} within {within:?}"), "it did not happen"));
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(1));

@@ -24,9 +24,7 @@ pub struct Ledger(Mutex<Entries>);
 impl Ledger {
     /// Remembers a key pair.
     pub fn know(&self, keys: &Keys) {
-        self.lock()
-            .keys
-            .insert(keys.public_key().to_hex(), keys.clone());
+        self.lock().keys.insert(keys.public_key().to_hex(), keys.clone());
     }
 
     /// Remembers an event that was taken; deletions are not deleted.
@@ -57,30 +55,18 @@ impl Ledger {
         let entries = self.lock();
         let mut deletions = Vec::new();
         for (author, keys) in &entries.keys {
-            let own: Vec<&Event> = entries
-                .events
-                .iter()
-                .filter(|event| event.pubkey.to_hex() == *author)
-                .collect();
+            let own: Vec<&Event> =
+                entries.events.iter().filter(|event| event.pubkey.to_hex() == *author).collect();
             for some in own.chunks(IDS_PER_DELETION) {
-                let latest = some
-                    .iter()
-                    .map(|event| event.created_at.as_secs())
-                    .max()
-                    .unwrap_or(0);
-                let draft = some.iter().fold(
-                    Draft::new(events::DELETION, "end of audit"),
-                    |draft, event| {
-                        let draft = draft.tag(["e".to_owned(), event.id.to_hex()]);
-                        match address(event) {
-                            Some(address) => draft.tag(["a".to_owned(), address]),
-                            None => draft,
-                        }
-                    },
-                );
-                let draft = draft
-                    .tag(["t", crate::context::MARK])
-                    .tag(["client", crate::context::MARK]);
+                let latest = some.iter().map(|event| event.created_at.as_secs()).max().unwrap_or(0);
+                let draft = some.iter().fold(Draft::new(events::DELETION, "end of audit"), |draft, event| {
+                    let draft = draft.tag(["e".to_owned(), event.id.to_hex()]);
+                    match address(event) {
+                        Some(address) => draft.tag(["a".to_owned(), address]),
+                        None => draft,
+                    }
+                });
+                let draft = draft.tag(["t", crate::context::MARK]).tag(["client", crate::context::MARK]);
                 deletions.push((draft.at(now.max(latest)).sign(keys), some.len()));
             }
         }
@@ -95,9 +81,7 @@ impl Ledger {
 fn address(event: &Event) -> Option<String> {
     let kind = event.kind.as_u16();
     let identifier = event.tags.identifier()?;
-    (30_000..40_000)
-        .contains(&kind)
-        .then(|| format!("{kind}:{}:{identifier}", event.pubkey.to_hex()))
+    (30_000..40_000).contains(&kind).then(|| format!("{kind}:{}:{identifier}", event.pubkey.to_hex()))
 }
 
 #[cfg(test)]
@@ -107,33 +91,20 @@ mod tests {
 
     #[test]
     fn everything_is_taken_back_by_its_author() {
-        let (ledger, author, other) = (
-            Ledger::default(),
-            grasp_fixtures::keys::fresh(),
-            grasp_fixtures::keys::fresh(),
-        );
+        let (ledger, author, other) =
+            (Ledger::default(), grasp_fixtures::keys::fresh(), grasp_fixtures::keys::fresh());
         ledger.know(&author);
         ledger.know(&other);
         for number in 0..60 {
             let event = events::note(&number.to_string()).at(900).sign(&author);
             ledger.published(&serde_json::to_value(event).unwrap());
         }
-        let announcement = grasp_fixtures::Announcement::new("x")
-            .draft()
-            .at(1000)
-            .sign(&other);
+        let announcement = grasp_fixtures::Announcement::new("x").draft().at(1000).sign(&other);
         ledger.published(&serde_json::to_value(&announcement).unwrap());
         let deletions = ledger.deletions(950);
         assert_eq!(deletions.iter().map(|(_, count)| count).sum::<usize>(), 61);
         assert_eq!(deletions.len(), 3);
-        let (last, _) = deletions
-            .iter()
-            .find(|(event, _)| event.pubkey == other.public_key())
-            .unwrap();
-        assert_eq!(
-            last.created_at.as_secs(),
-            1000,
-            "not older than what it deletes"
-        );
+        let (last, _) = deletions.iter().find(|(event, _)| event.pubkey == other.public_key()).unwrap();
+        assert_eq!(last.created_at.as_secs(), 1000, "not older than what it deletes");
     }
 }

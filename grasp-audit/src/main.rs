@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use grasp_audit::catalogue::{self, REQUIREMENTS};
 use grasp_audit::context::Expiry;
 use grasp_audit::report::{junit, terminal};
+use grasp_audit::target::patience::Patience;
 use grasp_audit::{Check, Options, Suite, probe, specs};
 use nostr::key::Keys;
 
@@ -95,6 +96,9 @@ struct AuditArgs {
     /// Write the report as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Multiply every wait by this: more than 1 for a slow or distant server
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
+    patience: f64,
     /// Leave on the server what was published
     #[arg(long)]
     no_cleanup: bool,
@@ -138,13 +142,14 @@ async fn audit(args: AuditArgs) -> Result<ExitCode, String> {
         filter: args.filter.clone(),
         owner: args.nsec.as_deref().map(parse_key).transpose()?,
         identifier_prefix: args.identifier_prefix,
-        ca: args.ca,
+        ca: absolute(args.ca)?,
         patient: args.patient,
         expiry: Expiry {
             purgatory: Duration::from_secs(args.purgatory_expiry),
             nostr_ref: Duration::from_secs(args.nostr_ref_expiry),
         },
         cleanup: !args.no_cleanup,
+        patience: Patience::new(args.patience),
     };
     let suite = Suite::new(options).with_progress(Arc::new(progress::Shown::new()));
     if suite.selected().is_empty() {
@@ -153,22 +158,13 @@ async fn audit(args: AuditArgs) -> Result<ExitCode, String> {
             args.filter.unwrap_or_default()
         ));
     }
-    let report = suite
-        .run(&args.url.unwrap_or_default())
-        .await
-        .map_err(|error| error.to_string())?;
-    print!(
-        "{}",
-        terminal::render(&report, std::io::stdout().is_terminal())
-    );
+    let report = suite.run(&args.url.unwrap_or_default()).await.map_err(|error| error.to_string())?;
+    print!("{}", terminal::render(&report, std::io::stdout().is_terminal()));
     if let Some(path) = &args.json {
         write(path, &report.to_json().map_err(|error| error.to_string())?)?;
     }
     if let Some(path) = &args.junit {
-        write(
-            path,
-            &junit::render(&report).map_err(|error| error.to_string())?,
-        )?;
+        write(path, &junit::render(&report).map_err(|error| error.to_string())?)?;
     }
     Ok(ExitCode::from(report.exit_code()))
 }
@@ -204,35 +200,15 @@ async fn probe_command(args: ProbeArgs) -> Result<ExitCode, String> {
 }
 
 fn list(filter: Option<String>) -> ExitCode {
-    let checks = Suite::new(Options {
-        filter: filter.clone(),
-        ..Options::default()
-    })
-    .selected();
+    let checks = Suite::new(Options { filter: filter.clone(), ..Options::default() }).selected();
     for row in REQUIREMENTS {
-        let own: Vec<&Check> = checks
-            .iter()
-            .filter(|check| check.requirement == row.id)
-            .collect();
+        let own: Vec<&Check> = checks.iter().filter(|check| check.requirement == row.id).collect();
         if own.is_empty() && filter.is_some() {
             continue;
         }
-        println!(
-            "{:<6} {}{}",
-            row.level,
-            row.id,
-            if own.is_empty() {
-                "  (no check yet)"
-            } else {
-                ""
-            }
-        );
+        println!("{:<6} {}{}", row.level, row.id, if own.is_empty() { "  (no check yet)" } else { "" });
         for check in own {
-            let patient = if check.needs.patient {
-                " (--patient)"
-            } else {
-                ""
-            };
+            let patient = if check.needs.patient { " (--patient)" } else { "" };
             println!("         {:<52} {}{patient}", check.id, check.title);
         }
     }
@@ -241,25 +217,25 @@ fn list(filter: Option<String>) -> ExitCode {
 
 fn explain(id: &str) -> Result<ExitCode, String> {
     let checks = specs::all();
-    let requirement = checks
-        .iter()
-        .find(|check| check.id == id)
-        .map_or(id, |check| check.requirement);
+    let requirement = checks.iter().find(|check| check.id == id).map_or(id, |check| check.requirement);
     let row = catalogue::requirement(requirement).ok_or_else(|| {
         format!("`{id}` is neither a requirement nor a check; `grasp-audit list` shows all")
     })?;
-    println!(
-        "{} ({}, {})\n\n{}\n",
-        row.id,
-        row.level,
-        catalogue::heading(row.section()),
-        row.text
-    );
+    println!("{} ({}, {})\n\n{}\n", row.id, row.level, catalogue::heading(row.section()), row.text);
     println!("Examined by:");
     for check in checks.iter().filter(|check| check.requirement == row.id) {
         println!("  {}\n    {}", check.id, check.title);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Git runs in folders of its own, so a path has to mean the same everywhere.
+fn absolute(path: Option<PathBuf>) -> Result<Option<PathBuf>, String> {
+    let Some(path) = path else { return Ok(None) };
+    let found = path.canonicalize();
+    found
+        .map(Some)
+        .map_err(|error| format!("--ca: {} cannot be read ({error}); give a PEM file", path.display()))
 }
 
 fn parse_key(text: &str) -> Result<Keys, String> {

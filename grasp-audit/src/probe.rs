@@ -24,11 +24,7 @@ pub struct Finding {
 }
 
 fn finding(what: &'static str, healthy: bool, detail: impl Into<String>) -> Finding {
-    Finding {
-        what,
-        healthy,
-        detail: detail.into(),
-    }
+    Finding { what, healthy, detail: detail.into() }
 }
 
 /// Looks at the service once.
@@ -44,11 +40,7 @@ pub async fn probe(url: &str, ca: Option<std::path::PathBuf>) -> Result<Vec<Find
             target.supports("GRASP-01"),
             format!("supported_grasps {}", document["supported_grasps"]),
         ),
-        None => finding(
-            "nip11",
-            false,
-            "no JSON document at / for Accept: application/nostr+json",
-        ),
+        None => finding("nip11", false, "no JSON document at / for Accept: application/nostr+json"),
     }];
     match relay(&target, &transcript).await {
         Ok(more) => findings.extend(more),
@@ -62,20 +54,10 @@ async fn relay(target: &Target, transcript: &Arc<Transcript>) -> Result<[Finding
         .await
         .map_err(|error| error.to_string())?;
     let filter = json!({"kinds": [30617], "limit": 50});
-    let announcements = relay
-        .req(&[filter])
-        .await
-        .map_err(|error| error.to_string())?;
-    let answers = finding(
-        "relay",
-        true,
-        format!("answers; {} announcements seen", announcements.len()),
-    );
+    let announcements = relay.req(&[filter]).await.map_err(|error| error.to_string())?;
+    let answers = finding("relay", true, format!("answers; {} announcements seen", announcements.len()));
     let hosted = repository(target, &relay, &announcements, transcript).await;
-    Ok([
-        answers,
-        hosted.unwrap_or_else(|why| finding("repository", false, why)),
-    ])
+    Ok([answers, hosted.unwrap_or_else(|why| finding("repository", false, why))])
 }
 
 async fn repository(
@@ -84,33 +66,24 @@ async fn repository(
     announcements: &[Event],
     transcript: &Arc<Transcript>,
 ) -> Result<Finding, String> {
-    let http = HttpClient::new(
-        target.url.clone(),
-        target.dialer.clone(),
-        transcript.clone(),
-    );
+    let http = HttpClient::new(target.url.clone(), target.dialer.clone(), transcript.clone());
     for announcement in announcements {
         let Some(identifier) = announcement.tags.identifier() else {
             continue;
         };
         let url = target.url.clone_url(&announcement.pubkey, &identifier);
-        let listed =
-            |tag: &nostr::event::Tag| tag.kind() == "clone" && tag.as_slice().contains(&url);
+        let listed = |tag: &nostr::event::Tag| tag.kind() == "clone" && tag.as_slice().contains(&url);
         if !announcement.tags.iter().any(listed) {
             continue;
         }
         let filter = json!({"kinds": [30618], "#d": [identifier]});
-        let states = relay
-            .req(&[filter])
-            .await
-            .map_err(|error| error.to_string())?;
+        let states = relay.req(&[filter]).await.map_err(|error| error.to_string())?;
         if states.is_empty() {
             continue;
         }
         let path = repository_path(&announcement.pubkey, &identifier);
-        let (response, refs) = smart_http::ls_refs(&http, &path)
-            .await
-            .map_err(|error| format!("{url}: {error}"))?;
+        let (response, refs) =
+            smart_http::ls_refs(&http, &path).await.map_err(|error| format!("{url}: {error}"))?;
         if response.status != 200 {
             return Err(format!("{url}: ls-refs is answered {}", response.status));
         }
@@ -120,11 +93,7 @@ async fn repository(
         let detail = format!(
             "{url}: {} refs, {}",
             served.len(),
-            if matching {
-                "as its state says"
-            } else {
-                "not those of any served state"
-            }
+            if matching { "as its state says" } else { "not those of any served state" }
         );
         return Ok(finding("repository", matching, detail));
     }
@@ -140,9 +109,8 @@ fn stated(state: &Event) -> Vec<(String, String)> {
 }
 
 fn sorted(refs: impl Iterator<Item = (String, String)>) -> Vec<(String, String)> {
-    let mut refs: Vec<_> = refs
-        .filter(|(name, _)| name.starts_with("refs/heads/") || name.starts_with("refs/tags/"))
-        .collect();
+    let mut refs: Vec<_> =
+        refs.filter(|(name, _)| name.starts_with("refs/heads/") || name.starts_with("refs/tags/")).collect();
     refs.sort();
     refs
 }

@@ -42,10 +42,7 @@ impl Cleanup {
     /// Nothing deleted yet.
     #[must_use]
     pub fn left(published: usize) -> Self {
-        Self {
-            published,
-            deleted: 0,
-        }
+        Self { published, deleted: 0 }
     }
 }
 
@@ -82,10 +79,7 @@ impl CheckReport {
         transcript: Vec<Entry>,
         cleanup: Cleanup,
     ) -> Self {
-        let telling = matches!(
-            verdict,
-            Verdict::Fail { .. } | Verdict::Error { .. } | Verdict::Warn { .. }
-        );
+        let telling = matches!(verdict, Verdict::Fail { .. } | Verdict::Error { .. } | Verdict::Warn { .. });
         Self {
             id: check.id.clone(),
             requirement: check.requirement,
@@ -123,12 +117,7 @@ pub struct Report {
 impl Report {
     /// Sums the results up.
     #[must_use]
-    pub fn new(
-        target: &Target,
-        started: u64,
-        duration: Duration,
-        checks: Vec<CheckReport>,
-    ) -> Self {
+    pub fn new(target: &Target, started: u64, duration: Duration, checks: Vec<CheckReport>) -> Self {
         let mut totals = Totals::default();
         for check in &checks {
             match (&check.verdict, check.level) {
@@ -141,19 +130,13 @@ impl Report {
             }
         }
         let fact = |name: &str| {
-            target
-                .nip11
-                .as_ref()
-                .and_then(|document| document[name].as_str())
-                .unwrap_or_default()
+            target.nip11.as_ref().and_then(|document| document[name].as_str()).unwrap_or_default()
         };
         Self {
             suite: env!("CARGO_PKG_VERSION"),
             catalogue: catalogue::REVISION,
             url: target.url.base(),
-            server: format!("{} {} {}", fact("name"), fact("software"), fact("version"))
-                .trim()
-                .to_owned(),
+            server: format!("{} {} {}", fact("name"), fact("software"), fact("version")).trim().to_owned(),
             started,
             duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
             totals,

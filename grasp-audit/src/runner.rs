@@ -13,6 +13,7 @@ use crate::check::{Check, Verdict};
 use crate::context::{Context, Expiry, MARK};
 use crate::ledger::Ledger;
 use crate::report::{CheckReport, Cleanup, Report};
+use crate::target::patience::Patience;
 use crate::target::transcript::Transcript;
 use crate::target::websocket::Relay;
 use crate::target::{Target, TargetError};
@@ -39,6 +40,8 @@ pub struct Options {
     pub expiry: Expiry,
     /// Delete at the end of each check what it published.
     pub cleanup: bool,
+    /// How long to wait for the server's answers.
+    pub patience: Patience,
 }
 
 impl Default for Options {
@@ -52,6 +55,7 @@ impl Default for Options {
             patient: false,
             expiry: Expiry::default(),
             cleanup: true,
+            patience: Patience::default(),
         }
     }
 }
@@ -91,11 +95,7 @@ impl Suite {
     /// These checks.
     #[must_use]
     pub fn of(checks: Vec<Check>, options: Options) -> Self {
-        Self {
-            options,
-            checks,
-            progress: Arc::new(Silent),
-        }
+        Self { options, checks, progress: Arc::new(Silent) }
     }
 
     /// Tells `progress` how it goes.
@@ -108,12 +108,8 @@ impl Suite {
     /// The checks that the filter lets through.
     #[must_use]
     pub fn selected(&self) -> Vec<Check> {
-        let wanted = |check: &&Check| {
-            self.options
-                .filter
-                .as_deref()
-                .is_none_or(|filter| matches(filter, &check.id))
-        };
+        let wanted =
+            |check: &&Check| self.options.filter.as_deref().is_none_or(|filter| matches(filter, &check.id));
         self.checks.iter().filter(wanted).cloned().collect()
     }
 
@@ -122,7 +118,9 @@ impl Suite {
     /// # Errors
     /// Only when no check could begin: a wrong URL, an unreachable server.
     pub async fn run(self, url: &str) -> Result<Report, TargetError> {
-        let target = Arc::new(Target::discover(url, self.options.ca.clone()).await?);
+        let target = Arc::new(
+            Target::discover(url, self.options.ca.clone()).await?.with_patience(self.options.patience),
+        );
         let (started, clock) = (target.now(), Instant::now());
         let checks = self.selected();
         self.progress.begins(checks.len());
@@ -130,12 +128,8 @@ impl Suite {
         let options = Arc::new(self.options);
         let mut running = JoinSet::new();
         for (position, check) in checks.into_iter().enumerate() {
-            let (permits, target, options, progress) = (
-                permits.clone(),
-                target.clone(),
-                options.clone(),
-                self.progress.clone(),
-            );
+            let (permits, target, options, progress) =
+                (permits.clone(), target.clone(), options.clone(), self.progress.clone());
             running.spawn(async move {
                 // the semaphore is never closed; without a permit the check would merely run at once
                 let _permit = permits.acquire_owned().await;
@@ -177,29 +171,16 @@ pub fn matches(filter: &str, id: &str) -> bool {
 }
 
 async fn run_one(check: &Check, target: Arc<Target>, options: &Options) -> CheckReport {
-    let (transcript, ledger, clock) = (
-        Arc::new(Transcript::new()),
-        Arc::new(Ledger::default()),
-        Instant::now(),
-    );
+    let (transcript, ledger, clock) =
+        (Arc::new(Transcript::new()), Arc::new(Ledger::default()), Instant::now());
     let verdict = match not_now(check, &target, options) {
         Some(why) => Verdict::Skip { why },
         None => {
             let owner = options.owner.clone().unwrap_or_else(fresh_keys::fresh);
-            let name = check
-                .id
-                .trim_start_matches(check.requirement)
-                .trim_matches('/');
-            let name: String = name
-                .chars()
-                .take(40)
-                .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-                .collect();
-            let identifier = format!(
-                "{}-{name}-{}",
-                options.identifier_prefix,
-                fresh_keys::random_suffix(8)
-            );
+            let name = check.id.trim_start_matches(check.requirement).trim_matches('/');
+            let name: String =
+                name.chars().take(40).map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+            let identifier = format!("{}-{name}-{}", options.identifier_prefix, fresh_keys::random_suffix(8));
             let context = Context::new(
                 target.clone(),
                 owner,
@@ -212,25 +193,18 @@ async fn run_one(check: &Check, target: Arc<Target>, options: &Options) -> Check
         }
     };
     let duration = clock.elapsed();
-    let cleanup = if options.cleanup {
-        clean_up(&target, &ledger).await
-    } else {
-        Cleanup::left(ledger.len())
-    };
+    let cleanup =
+        if options.cleanup { clean_up(&target, &ledger).await } else { Cleanup::left(ledger.len()) };
     CheckReport::new(check, verdict, duration, transcript.entries(), cleanup)
 }
 
 fn not_now(check: &Check, target: &Target, options: &Options) -> Option<String> {
     if check.needs.patient && !options.patient {
         let minutes = check.bound.as_secs().div_ceil(60);
-        return Some(format!(
-            "takes up to {minutes} minutes; give --patient to run it"
-        ));
+        return Some(format!("takes up to {minutes} minutes; give --patient to run it"));
     }
     let grasp = check.needs.grasp.filter(|grasp| !target.supports(grasp))?;
-    Some(format!(
-        "the server does not list {grasp} in supported_grasps"
-    ))
+    Some(format!("the server does not list {grasp} in supported_grasps"))
 }
 
 async fn bounded(check: &Check, context: Context) -> Verdict {
@@ -238,14 +212,10 @@ async fn bounded(check: &Check, context: Context) -> Verdict {
     let mut task = tokio::spawn(check.start(context));
     match tokio::time::timeout(check.bound, &mut task).await {
         Ok(Ok(result)) => result.into(),
-        Ok(Err(error)) => Verdict::Error {
-            text: format!("the check itself broke: {}", broken(error)),
-        },
+        Ok(Err(error)) => Verdict::Error { text: format!("the check itself broke: {}", broken(error)) },
         Err(_) => {
             task.abort();
-            Verdict::Error {
-                text: format!("the check was not over after {:?}", check.bound),
-            }
+            Verdict::Error { text: format!("the check was not over after {:?}", check.bound) }
         }
     }
 }
@@ -267,9 +237,7 @@ async fn clean_up(target: &Target, ledger: &Ledger) -> Cleanup {
         return cleanup;
     }
     let work = async {
-        let relay = Relay::connect(target, Arc::new(Transcript::new()), "cleanup".to_owned())
-            .await
-            .ok()?;
+        let relay = Relay::connect(target, Arc::new(Transcript::new()), "cleanup".to_owned()).await.ok()?;
         for (deletion, count) in ledger.deletions(target.now()) {
             let event = serde_json::to_value(deletion).ok()?;
             if relay.publish(&event).await.ok()?.accepted {

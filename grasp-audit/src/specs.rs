@@ -8,11 +8,8 @@ use crate::check::Check;
 #[must_use]
 pub fn all() -> Vec<Check> {
     let mut checks = grasp01::checks();
-    let place = |check: &Check| {
-        crate::catalogue::REQUIREMENTS
-            .iter()
-            .position(|row| row.id == check.requirement)
-    };
+    let place =
+        |check: &Check| crate::catalogue::REQUIREMENTS.iter().position(|row| row.id == check.requirement);
     checks.sort_by_key(place);
     checks
 }

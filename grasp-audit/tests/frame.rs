@@ -22,6 +22,16 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Message, Role};
 
+/// What a server can be right about without taking a single event.
+const SAID_AT_THE_DOOR: [&str; 6] = [
+    "G01/nip11/document",
+    "G01/nip11/supported-grasps",
+    "G01/nip11/acceptance",
+    "G01/nip11/curation",
+    "G01/nip11/limits/well-formed",
+    "G01/cors",
+];
+
 type Answer = Response<Full<Bytes>>;
 
 /// Serves `answer` on loopback until the test ends.
@@ -30,8 +40,7 @@ async fn serve(answer: fn(Request<Incoming>) -> Answer) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let service =
-                service_fn(move |request| async move { Ok::<_, Infallible>(answer(request)) });
+            let service = service_fn(move |request| async move { Ok::<_, Infallible>(answer(request)) });
             let connection = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades();
@@ -60,11 +69,8 @@ fn canned_server(mut request: Request<Incoming>) -> Answer {
     if let Some(key) = request.headers().get("sec-websocket-key").cloned() {
         tokio::spawn(async move {
             if let Ok(upgraded) = hyper::upgrade::on(&mut request).await {
-                relay(
-                    WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None)
-                        .await,
-                )
-                .await;
+                relay(WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await)
+                    .await;
             }
         });
         return response
@@ -75,10 +81,7 @@ fn canned_server(mut request: Request<Incoming>) -> Answer {
             .body(Full::default())
             .unwrap();
     }
-    let accept = request
-        .headers()
-        .get("accept")
-        .map(|value| value.to_str().unwrap().to_owned());
+    let accept = request.headers().get("accept").map(|value| value.to_str().unwrap().to_owned());
     if accept.is_some_and(|accept| accept.contains("nostr+json")) {
         let document = json!({
             "name": "canned",
@@ -91,17 +94,11 @@ fn canned_server(mut request: Request<Incoming>) -> Answer {
             .body(document.to_string().into())
             .unwrap();
     }
-    let status = if request.uri().path().contains(".git/info/refs") {
-        200
-    } else {
-        404
-    };
+    let status = if request.uri().path().contains(".git/info/refs") { 200 } else { 404 };
     response.status(status).body(Full::default()).unwrap()
 }
 
-async fn relay<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(
-    mut socket: WebSocketStream<S>,
-) {
+async fn relay<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(mut socket: WebSocketStream<S>) {
     let mut limited = true;
     while let Some(Ok(message)) = socket.next().await {
         let Message::Text(text) = message else {
@@ -119,25 +116,15 @@ async fn relay<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(
             Some("COUNT") => json!(["COUNT", message[1], {"count": 0}]),
             _ => json!(["NOTICE", "what?"]),
         };
-        if socket
-            .send(Message::text(answer.to_string()))
-            .await
-            .is_err()
-        {
+        if socket.send(Message::text(answer.to_string())).await.is_err() {
             return;
         }
     }
 }
 
 async fn run(address: SocketAddr, filter: &str) -> Report {
-    let options = Options {
-        filter: Some(filter.to_owned()),
-        ..Options::default()
-    };
-    Suite::new(options)
-        .run(&format!("ws://{address}"))
-        .await
-        .unwrap()
+    let options = Options { filter: Some(filter.to_owned()), ..Options::default() };
+    Suite::new(options).run(&format!("ws://{address}")).await.unwrap()
 }
 
 fn told(report: &Report) -> String {
@@ -147,38 +134,26 @@ fn told(report: &Report) -> String {
 #[tokio::test]
 async fn a_server_that_answers_200_to_everything_passes_nothing_of_nip11_and_cors() {
     let address = serve(null_server).await;
-    for section in ["G01/nip11", "G01/cors"] {
+    for section in SAID_AT_THE_DOOR {
         let report = run(address, section).await;
         assert!(!report.checks.is_empty());
         for check in &report.checks {
-            assert!(
-                matches!(check.verdict, Verdict::Fail { .. }),
-                "{} {:?}",
-                check.id,
-                check.verdict
-            );
-            assert!(
-                !check.transcript.is_empty(),
-                "{} shows what went over the wire",
-                check.id
-            );
+            assert!(matches!(check.verdict, Verdict::Fail { .. }), "{} {:?}", check.id, check.verdict);
+            assert!(!check.transcript.is_empty(), "{} shows what went over the wire", check.id);
         }
-        assert_eq!(report.exit_code(), 1);
+        // what only should be does not decide
+        assert_eq!(report.exit_code(), u8::from(report.totals.failed_must > 0));
+        assert_eq!(report.totals.failed_must == 0, section.contains("limits"));
     }
 }
 
 #[tokio::test]
 async fn a_server_that_is_right_about_nip11_and_cors_passes_them() {
     let address = serve(canned_server).await;
-    for section in ["G01/nip11", "G01/cors"] {
+    for section in SAID_AT_THE_DOOR {
         let report = run(address, section).await;
         assert_eq!(report.exit_code(), 0, "{}", told(&report));
-        assert_eq!(
-            report.totals.passed,
-            report.checks.len(),
-            "{}",
-            told(&report)
-        );
+        assert_eq!(report.totals.passed, report.checks.len(), "{}", told(&report));
     }
 }
 
@@ -188,10 +163,7 @@ async fn a_relay_without_git_fails_what_needs_git() {
     let report = run(address, "G01/git/push-aligned/round-trip").await;
     let text = told(&report);
     assert_eq!(report.exit_code(), 1, "{text}");
-    assert!(
-        text.contains("expected:") && text.contains("git push"),
-        "{text}"
-    );
+    assert!(text.contains("expected:") && text.contains("git push"), "{text}");
     assert!(junit::render(&report).unwrap().contains("<failure"));
     let json: Value = serde_json::from_str(&report.to_json().unwrap()).unwrap();
     assert_eq!(json["checks"][0]["verdict"], "fail");
@@ -219,16 +191,8 @@ async fn does_not_hold(_: Context) -> Result<(), Ending> {
 async fn is_limited_once(ctx: Context) -> Result<(), Ending> {
     let event = ctx.sign(&ctx.owner, grasp_fixtures::Draft::new(7, "+"));
     // the first answer is a rate limit on this connection, and on every fresh one
-    let reply = ctx
-        .publisher()
-        .await?
-        .publish(&serde_json::to_value(&event).unwrap())
-        .await?;
-    expect(
-        reply.message.starts_with("rate-limited:"),
-        "a limit",
-        &reply,
-    )?;
+    let reply = ctx.publisher().await?.publish(&serde_json::to_value(&event).unwrap()).await?;
+    expect(reply.message.starts_with("rate-limited:"), "a limit", &reply)?;
     ctx.accepted(&event).await.map(drop)
 }
 
@@ -244,10 +208,7 @@ async fn no_check_stops_the_others() {
         Check::new("G01/cors/origin", "does-not-hold", "", does_not_hold),
         Check::new("G01/cors/origin", "limited", "", is_limited_once),
     ];
-    let report = Suite::of(checks, Options::default())
-        .run(&address.to_string())
-        .await
-        .unwrap();
+    let report = Suite::of(checks, Options::default()).run(&address.to_string()).await.unwrap();
     let verdicts: Vec<&Verdict> = report.checks.iter().map(|check| &check.verdict).collect();
     assert!(matches!(verdicts[0], Verdict::Error { text } if text.contains("a bug in the check")));
     assert!(matches!(verdicts[1], Verdict::Error { .. }));
@@ -263,12 +224,6 @@ async fn an_unreachable_server_is_said_with_the_way_out() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let error = Suite::new(Options::default())
-        .run(&format!("ws://{address}"))
-        .await
-        .unwrap_err();
-    assert!(
-        error.to_string().contains("Is the server running"),
-        "{error}"
-    );
+    let error = Suite::new(Options::default()).run(&format!("ws://{address}")).await.unwrap_err();
+    assert!(error.to_string().contains("Is the server running"), "{error}");
 }

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-pub use cli::Cli;
 pub use crate::admission::rule::{NotARule, RepositoryRule};
+pub use cli::Cli;
 pub use setting::{ConfigError, EffectiveValue, Fallback, Origin, Setting};
 
 use crate::nip34::ServiceDomain;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use grasp_fixtures::Draft;
 use nostr::event::{Event, EventId};
+use nostr::key::Keys;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -22,8 +23,7 @@ impl Context {
     /// # Errors
     /// A failure when no OK comes; a skip when limits stand in the way.
     pub async fn publish<E: Serialize + ?Sized>(&self, event: &E) -> CheckResult<OkReply> {
-        let event =
-            serde_json::to_value(event).map_err(|error| Ending::CannotRun(error.to_string()))?;
+        let event = serde_json::to_value(event).map_err(|error| Ending::CannotRun(error.to_string()))?;
         self.within_limits(&event)?;
         let mut authenticated = false;
         let mut backoffs = 0;
@@ -36,10 +36,7 @@ impl Context {
             }
             if is_limit(&reply.message) {
                 if backoffs == MAX_BACKOFFS {
-                    return Err(skip(format!(
-                        "rate-limited, also after waiting: {}",
-                        reply.message
-                    )));
+                    return Err(skip(format!("rate-limited, also after waiting: {}", reply.message)));
                 }
                 *self.publisher.lock().await = None;
                 tokio::time::sleep(Duration::from_secs(1 << backoffs)).await;
@@ -59,11 +56,18 @@ impl Context {
     /// A failure when it is not.
     pub async fn accepted<E: Serialize + ?Sized>(&self, event: &E) -> CheckResult<OkReply> {
         let reply = self.publish(event).await?;
-        expect(
-            reply.accepted,
-            format!("OK true for {}", self.describe(event)),
-            &reply,
-        )?;
+        if reply.message.starts_with("blocked:") && !reply.accepted && self.target.curates() {
+            let author = serde_json::to_value(event)
+                .ok()
+                .and_then(|event| event["pubkey"].as_str().map(str::to_owned));
+            if author.is_some_and(|author| author != self.owner.public_key().to_hex()) {
+                return Err(skip(format!(
+                    "the server curates (NIP-11 `curation`) and takes no such event of a key it does not know: {}",
+                    reply.message
+                )));
+            }
+        }
+        expect(reply.accepted, format!("OK true for {}", self.describe(event)), &reply)?;
         Ok(reply)
     }
 
@@ -73,12 +77,45 @@ impl Context {
     /// A failure when it is not.
     pub async fn refused<E: Serialize + ?Sized>(&self, event: &E) -> CheckResult<OkReply> {
         let reply = self.publish(event).await?;
-        expect(
-            !reply.accepted,
-            format!("OK false for {}", self.describe(event)),
-            &reply,
-        )?;
+        expect(!reply.accepted, format!("OK false for {}", self.describe(event)), &reply)?;
         Ok(reply)
+    }
+
+    /// Publishes; the answer must be `OK false` with a message beginning `prefix`, `invalid:` for example.
+    ///
+    /// # Errors
+    /// A failure when it is not.
+    pub async fn refused_as<E: Serialize + ?Sized>(&self, event: &E, prefix: &str) -> CheckResult<OkReply> {
+        let reply = self.refused(event).await?;
+        let expected = format!("OK false with `{prefix} …` for {}", self.describe(event));
+        expect(reply.message.starts_with(prefix), expected, &reply)?;
+        Ok(reply)
+    }
+
+    /// Goes on only when NIP-11 lists this NIP.
+    ///
+    /// # Errors
+    /// A skip when it does not.
+    pub fn needs_nip(&self, nip: u64) -> CheckResult {
+        if self.target.supports_nip(nip) {
+            return Ok(());
+        }
+        Err(skip(format!("supported_nips does not list {nip}")))
+    }
+
+    /// Remembers an event that was published past this context, so that it is taken back at the end.
+    pub fn keeps(&self, event: &Event) {
+        self.ledger.published(&serde_json::to_value(event).unwrap_or_default());
+    }
+
+    /// Signs and publishes, which must be taken.
+    ///
+    /// # Errors
+    /// A failure when it is not.
+    pub async fn publishes(&self, author: &Keys, draft: impl Into<Draft>) -> CheckResult<Event> {
+        let event = self.sign(author, draft);
+        self.accepted(&event).await?;
+        Ok(event)
     }
 
     /// Everything stored that matches, asked on the check's own connection.
@@ -103,8 +140,19 @@ impl Context {
     /// A failure when it is not.
     pub async fn served(&self, event: &Event) -> CheckResult {
         let what = format!("{} is served", self.describe(event));
-        self.eventually(&what, SETTLES_WITHIN, || self.is_served(event))
-            .await
+        self.eventually(&what, SETTLES_WITHIN, || self.is_served(event)).await
+    }
+
+    /// The event must be served at this very moment: what led to it is over.
+    ///
+    /// # Errors
+    /// A failure when it is not.
+    pub async fn served_already(&self, event: &Event) -> CheckResult {
+        expect(
+            self.is_served(event).await?,
+            format!("{} is served, at once", self.describe(event)),
+            "REQ by its id does not find it",
+        )
     }
 
     /// The event must not be served now: by id or by author and kind.
@@ -133,10 +181,7 @@ impl Context {
     /// A failure when it is still served.
     pub async fn gone(&self, event: &Event) -> CheckResult {
         let what = format!("{} is no longer served", self.describe(event));
-        self.eventually(&what, SETTLES_WITHIN, || async {
-            Ok(!self.is_served(event).await?)
-        })
-        .await
+        self.eventually(&what, SETTLES_WITHIN, || async { Ok(!self.is_served(event).await?) }).await
     }
 
     /// The connection on which the check publishes and asks: a fresh one when its budget is spent.
@@ -154,9 +199,8 @@ impl Context {
     }
 
     async fn authenticate(&self, relay: &Relay) -> CheckResult {
-        let challenge = relay
-            .challenge()
-            .ok_or_else(|| skip("the relay wants NIP-42 and sent no challenge"))?;
+        let challenge =
+            relay.challenge().ok_or_else(|| skip("the relay wants NIP-42 and sent no challenge"))?;
         let answer = Draft::new(22242, "")
             .tag(["relay", &self.target.url.relay()])
             .tag(["challenge", &challenge])
@@ -166,9 +210,7 @@ impl Context {
         if reply.accepted {
             Ok(())
         } else {
-            Err(skip(format!(
-                "the relay wants NIP-42 and refused ours: {reply}"
-            )))
+            Err(skip(format!("the relay wants NIP-42 and refused ours: {reply}")))
         }
     }
 
@@ -176,9 +218,7 @@ impl Context {
         let limits = &self.target.limits;
         let tags = event["tags"].as_array().map_or(0, Vec::len);
         if limits.max_event_tags.is_some_and(|most| tags > most) {
-            return Err(skip(format!(
-                "an event of {tags} tags is needed, more than the server takes"
-            )));
+            return Err(skip(format!("an event of {tags} tags is needed, more than the server takes")));
         }
         if limits.min_pow_difficulty > 0 {
             let bits = limits.min_pow_difficulty;
@@ -191,12 +231,7 @@ impl Context {
 
     fn describe<E: Serialize + ?Sized>(&self, event: &E) -> String {
         let event = serde_json::to_value(event).unwrap_or_default();
-        let id: String = event["id"]
-            .as_str()
-            .unwrap_or("?")
-            .chars()
-            .take(8)
-            .collect();
+        let id: String = event["id"].as_str().unwrap_or("?").chars().take(8).collect();
         format!("kind {} {id}…", event["kind"])
     }
 }

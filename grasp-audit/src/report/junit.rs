@@ -24,23 +24,18 @@ pub fn render(report: &Report) -> Result<String, SerializeError> {
     sections.dedup();
     for section in sections {
         let mut suite = TestSuite::new(section);
-        for check in report.checks.iter().filter(|check| {
-            check
-                .requirement
-                .rsplit_once('/')
-                .is_some_and(|(s, _)| s == section)
-        }) {
+        for check in report
+            .checks
+            .iter()
+            .filter(|check| check.requirement.rsplit_once('/').is_some_and(|(s, _)| s == section))
+        {
             let mut case = TestCase::new(check.id.as_str(), status(&check.verdict));
-            case.set_classname(check.requirement)
-                .set_time(Duration::from_millis(check.duration_ms));
+            case.set_classname(check.requirement).set_time(Duration::from_millis(check.duration_ms));
             let wire: Vec<String> = check
                 .transcript
                 .iter()
                 .map(|entry| {
-                    format!(
-                        "{} ms {} {:?}: {}",
-                        entry.at_ms, entry.channel, entry.direction, entry.text
-                    )
+                    format!("{} ms {} {:?}: {}", entry.at_ms, entry.channel, entry.direction, entry.text)
                 })
                 .collect();
             if !wire.is_empty() {

@@ -15,30 +15,17 @@ const SHOWN_TEXT: usize = 700;
 /// The report as text; `colour` adds terminal colours.
 #[must_use]
 pub fn render(report: &Report, colour: bool) -> String {
-    let mut page = Page {
-        text: String::new(),
-        colour,
-    };
+    let mut page = Page { text: String::new(), colour };
     page.line(&format!(
         "GRASP audit of {} ({})",
         report.url,
-        if report.server.is_empty() {
-            "no name"
-        } else {
-            &report.server
-        }
+        if report.server.is_empty() { "no name" } else { &report.server }
     ));
-    page.line(&format!(
-        "suite {}, catalogue {}",
-        report.suite, report.catalogue
-    ));
+    page.line(&format!("suite {}, catalogue {}", report.suite, report.catalogue));
     let mut section = "";
     for row in REQUIREMENTS {
-        let checks: Vec<&CheckReport> = report
-            .checks
-            .iter()
-            .filter(|check| check.requirement == row.id)
-            .collect();
+        let checks: Vec<&CheckReport> =
+            report.checks.iter().filter(|check| check.requirement == row.id).collect();
         if checks.is_empty() {
             continue;
         }
@@ -68,11 +55,7 @@ impl Page {
     }
 
     fn paint(&self, code: u8, text: &str) -> String {
-        if self.colour {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
     fn mark(&self, verdict: &Verdict) -> String {
@@ -86,11 +69,7 @@ impl Page {
     }
 
     fn check(&mut self, check: &CheckReport) {
-        self.line(&format!(
-            "    {}  {}",
-            self.mark(&check.verdict),
-            check.title
-        ));
+        self.line(&format!("    {}  {}", self.mark(&check.verdict), check.title));
         match &check.verdict {
             Verdict::Skip { why: remark } | Verdict::Warn { text: remark } => {
                 self.line(&format!("          {remark}"))
@@ -106,12 +85,7 @@ impl Page {
                 Verdict::Error { text } => ("the check can be carried out", text.as_str()),
                 _ => continue,
             };
-            self.line(&format!(
-                "\n{} {} ({})",
-                self.mark(&check.verdict),
-                check.id,
-                check.level
-            ));
+            self.line(&format!("\n{} {} ({})", self.mark(&check.verdict), check.id, check.level));
             self.line(&format!("  {}", check.title));
             self.line(&format!("  expected: {}", indented(expected, 12)));
             self.line(&format!("  seen:     {}", indented(seen, 12)));
@@ -122,9 +96,7 @@ impl Page {
     fn transcript(&mut self, entries: &[Entry]) {
         let hidden = entries.len().saturating_sub(SHOWN_ENTRIES);
         if hidden > 0 {
-            self.line(&format!(
-                "  on the wire ({hidden} earlier entries are in the JSON report):"
-            ));
+            self.line(&format!("  on the wire ({hidden} earlier entries are in the JSON report):"));
         } else if !entries.is_empty() {
             self.line("  on the wire:");
         }
@@ -146,16 +118,9 @@ impl Page {
 
     fn summary(&mut self, report: &Report) {
         let totals = &report.totals;
-        let (published, deleted) =
-            report
-                .checks
-                .iter()
-                .fold((0, 0), |(published, deleted), check| {
-                    (
-                        published + check.cleanup.published,
-                        deleted + check.cleanup.deleted,
-                    )
-                });
+        let (published, deleted) = report.checks.iter().fold((0, 0), |(published, deleted), check| {
+            (published + check.cleanup.published, deleted + check.cleanup.deleted)
+        });
         let mut summary = String::new();
         // writing to a String cannot fail
         let _ = write!(
@@ -172,9 +137,7 @@ impl Page {
         );
         self.line(&summary);
         if published > 0 {
-            self.line(&format!(
-                "published {published} events, {deleted} of them deleted again (NIP-09)"
-            ));
+            self.line(&format!("published {published} events, {deleted} of them deleted again (NIP-09)"));
         }
         let verdict = match report.exit_code() {
             0 => self.paint(32, "every MUST that was examined holds"),
@@ -186,6 +149,5 @@ impl Page {
 }
 
 fn indented(text: &str, by: usize) -> String {
-    text.trim_end()
-        .replace('\n', &format!("\n{}", " ".repeat(by)))
+    text.trim_end().replace('\n', &format!("\n{}", " ".repeat(by)))
 }

@@ -11,12 +11,5 @@ use crate::check::Check;
 /// Every check of GRASP-01.
 #[must_use]
 pub fn checks() -> Vec<Check> {
-    [
-        relay::checks(),
-        purgatory::checks(),
-        nip11::checks(),
-        git::checks(),
-        cors::checks(),
-    ]
-    .concat()
+    [relay::checks(), purgatory::checks(), nip11::checks(), git::checks(), cors::checks()].concat()
 }

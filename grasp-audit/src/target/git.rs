@@ -33,11 +33,7 @@ impl GitClient {
     ///
     /// # Errors
     /// When git could not be run.
-    pub async fn clone(
-        &self,
-        url: &str,
-        options: &[&str],
-    ) -> Result<(Repository, Output), GitError> {
+    pub async fn clone(&self, url: &str, options: &[&str]) -> Result<(Repository, Output), GitError> {
         let cloned = Repository::clone_of(url, options, |git| self.adjust(git)).await?;
         self.record(&cloned.1);
         Ok(cloned)
@@ -92,13 +88,8 @@ impl GitClient {
     }
 
     fn record(&self, output: &Output) {
-        self.transcript
-            .sent("git", &format!("git {}", output.args.join(" ")));
-        let ended = output.code.map_or_else(
-            || "ended by a signal".to_owned(),
-            |code| format!("exit {code}"),
-        );
-        self.transcript
-            .received("git", &format!("{ended}\n{}", output.terminal()));
+        self.transcript.sent("git", &format!("git {}", output.args.join(" ")));
+        let ended = output.code.map_or_else(|| "ended by a signal".to_owned(), |code| format!("exit {code}"));
+        self.transcript.received("git", &format!("{ended}\n{}", output.terminal()));
     }
 }

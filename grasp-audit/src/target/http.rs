@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::ANSWER_WITHIN;
+use super::patience::Patience;
 use super::stream::Dialer;
 use super::transcript::Transcript;
 use super::url::ServiceUrl;
@@ -70,21 +71,15 @@ impl Response {
     /// The values of a header field joined by `, `; empty when absent.
     #[must_use]
     pub fn header(&self, name: &str) -> String {
-        let values: Vec<_> = self
-            .headers
-            .get_all(name)
-            .iter()
-            .map(|v| String::from_utf8_lossy(v.as_bytes()))
-            .collect();
+        let values: Vec<_> =
+            self.headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
         values.join(", ")
     }
 
     /// Whether a comma-separated header field lists `item`, in any case.
     #[must_use]
     pub fn lists(&self, name: &str, item: &str) -> bool {
-        self.header(name)
-            .split(',')
-            .any(|listed| listed.trim().eq_ignore_ascii_case(item))
+        self.header(name).split(',').any(|listed| listed.trim().eq_ignore_ascii_case(item))
     }
 
     /// The body as text.
@@ -112,10 +107,7 @@ impl Response {
     pub fn head(&self) -> String {
         let mut text = format!("HTTP {}", self.status);
         for (name, value) in &self.headers {
-            text.push_str(&format!(
-                "\n{name}: {}",
-                String::from_utf8_lossy(value.as_bytes())
-            ));
+            text.push_str(&format!("\n{name}: {}", String::from_utf8_lossy(value.as_bytes())));
         }
         text
     }
@@ -127,17 +119,21 @@ pub struct HttpClient {
     url: ServiceUrl,
     dialer: Dialer,
     transcript: Arc<Transcript>,
+    patience: Patience,
 }
 
 impl HttpClient {
     /// A client for the service that records into `transcript`.
     #[must_use]
     pub fn new(url: ServiceUrl, dialer: Dialer, transcript: Arc<Transcript>) -> Self {
-        Self {
-            url,
-            dialer,
-            transcript,
-        }
+        Self { url, dialer, transcript, patience: Patience::default() }
+    }
+
+    /// The same client with this patience.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// `GET <path>`.
@@ -165,11 +161,7 @@ impl HttpClient {
     ///
     /// # Errors
     /// When no whole response came.
-    pub async fn options(
-        &self,
-        path: &str,
-        headers: &[(&str, &str)],
-    ) -> Result<Response, HttpError> {
+    pub async fn options(&self, path: &str, headers: &[(&str, &str)]) -> Result<Response, HttpError> {
         self.request("OPTIONS", path, headers, Bytes::new()).await
     }
 
@@ -184,11 +176,12 @@ impl HttpClient {
         headers: &[(&str, &str)],
         body: Bytes,
     ) -> Result<Response, HttpError> {
+        let within = self.patience.of(ANSWER_WITHIN);
         for attempt in 0..=MAX_BACKOFFS {
             let exchange = self.exchange(method, path, headers, body.clone());
-            let response = match tokio::time::timeout(ANSWER_WITHIN, exchange).await {
+            let response = match tokio::time::timeout(within, exchange).await {
                 Ok(response) => response,
-                Err(_) => Err(HttpError::Late(ANSWER_WITHIN)),
+                Err(_) => Err(HttpError::Late(within)),
             };
             match &response {
                 Ok(response) => self.transcript.received("http", &describe(response)),
@@ -198,10 +191,7 @@ impl HttpClient {
             if response.status != StatusCode::TOO_MANY_REQUESTS.as_u16() {
                 return Ok(response);
             }
-            let asked = response
-                .header("retry-after")
-                .parse()
-                .unwrap_or(1 << attempt);
+            let asked = response.header("retry-after").parse().unwrap_or(1 << attempt);
             tokio::time::sleep(Duration::from_secs(asked.clamp(1, 10))).await;
         }
         Err(HttpError::Limited)
@@ -213,27 +203,18 @@ impl HttpClient {
     /// # Errors
     /// When there is no connection.
     pub async fn raw(&self, request: &[u8]) -> Result<Vec<u8>, HttpError> {
-        self.transcript
-            .sent("http", &String::from_utf8_lossy(request));
+        self.transcript.sent("http", &String::from_utf8_lossy(request));
         let mut stream = self.dialer.dial().await.map_err(HttpError::Connect)?;
-        stream
-            .write_all(request)
-            .await
-            .map_err(|error| HttpError::Broken(error.to_string()))?;
+        stream.write_all(request).await.map_err(|error| HttpError::Broken(error.to_string()))?;
         let (mut answer, mut buffer) = (Vec::new(), vec![0; 16 * 1024]);
         while answer.len() < MAX_BODY {
-            let quiet = if answer.is_empty() {
-                ANSWER_WITHIN
-            } else {
-                Duration::from_secs(2)
-            };
-            match tokio::time::timeout(quiet, stream.read(&mut buffer)).await {
+            let quiet = if answer.is_empty() { ANSWER_WITHIN } else { Duration::from_secs(2) };
+            match tokio::time::timeout(self.patience.of(quiet), stream.read(&mut buffer)).await {
                 Ok(Ok(read)) if read > 0 => answer.extend_from_slice(&buffer[..read]),
                 _ => break,
             }
         }
-        self.transcript
-            .received("http", &String::from_utf8_lossy(&answer));
+        self.transcript.received("http", &String::from_utf8_lossy(&answer));
         Ok(answer)
     }
 
@@ -244,28 +225,23 @@ impl HttpClient {
         headers: &[(&str, &str)],
         body: Bytes,
     ) -> Result<Response, HttpError> {
-        let bad =
-            |error: &dyn std::fmt::Display| HttpError::Request(format!("{method} {path}: {error}"));
+        let bad = |error: &dyn std::fmt::Display| HttpError::Request(format!("{method} {path}: {error}"));
         let method = Method::from_bytes(method.as_bytes()).map_err(|error| bad(&error))?;
-        let mut request = Request::builder()
-            .method(method.clone())
-            .uri(path)
-            .header("host", self.url.authority());
+        let mut request =
+            Request::builder().method(method.clone()).uri(path).header("host", self.url.authority());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         if method == Method::POST || method == Method::PUT {
             request = request.header("content-length", body.len());
         }
-        self.transcript
-            .sent("http", &written(&method, path, headers, &body));
+        self.transcript.sent("http", &written(&method, path, headers, &body));
         let request = request.body(Full::new(body)).map_err(|error| bad(&error))?;
         let started = Instant::now();
         let stream = self.dialer.dial().await.map_err(HttpError::Connect)?;
         let broken = |error: hyper::Error| HttpError::Broken(error.to_string());
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(broken)?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         let driver = tokio::spawn(connection.with_upgrades());
         let response = sender.send_request(request).await.map_err(broken);
         let response = match response {
@@ -280,16 +256,10 @@ impl HttpClient {
             Bytes::new()
         } else {
             let body = Limited::new(body, MAX_BODY).collect().await;
-            body.map_err(|error| HttpError::Broken(error.to_string()))?
-                .to_bytes()
+            body.map_err(|error| HttpError::Broken(error.to_string()))?.to_bytes()
         };
         driver.abort();
-        Ok(Response {
-            status: head.status.as_u16(),
-            headers: head.headers,
-            body,
-            elapsed: started.elapsed(),
-        })
+        Ok(Response { status: head.status.as_u16(), headers: head.headers, body, elapsed: started.elapsed() })
     }
 }
 
@@ -299,10 +269,7 @@ fn written(method: &Method, path: &str, headers: &[(&str, &str)], body: &Bytes) 
         text.push_str(&format!("\n{name}: {value}"));
     }
     if !body.is_empty() {
-        text.push_str(&format!(
-            "\n\n{}",
-            String::from_utf8_lossy(&body[..body.len().min(400)])
-        ));
+        text.push_str(&format!("\n\n{}", String::from_utf8_lossy(&body[..body.len().min(400)])));
     }
     text
 }

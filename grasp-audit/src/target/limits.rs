@@ -47,25 +47,17 @@ impl Limits {
 /// Unix seconds of an HTTP date (RFC 9110, the fixed form `Sun, 06 Nov 1994 08:49:37 GMT`).
 #[must_use]
 pub fn parse_http_date(text: &str) -> Option<i64> {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let mut parts = text.split_once(", ")?.1.split(' ');
     let day: i64 = parts.next()?.parse().ok()?;
     let month = parts.next()?;
     let month = i64::try_from(MONTHS.iter().position(|name| *name == month)?).ok()? + 1;
     let year: i64 = parts.next()?.parse().ok()?;
-    let mut clock = parts
-        .next()?
-        .splitn(3, ':')
-        .map(|part| part.parse::<i64>().ok());
+    let mut clock = parts.next()?.splitn(3, ':').map(|part| part.parse::<i64>().ok());
     let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
     // days since 1970 by counting from March, so that leap days come last
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = year * 365 + year.div_euclid(4) - year.div_euclid(100)
         + year.div_euclid(400)
         + (month * 153 + 2) / 5
@@ -80,25 +72,17 @@ mod tests {
 
     #[test]
     fn http_dates() {
-        assert_eq!(
-            parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"),
-            Some(784_111_777)
-        );
+        assert_eq!(parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
         assert_eq!(parse_http_date("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
-        assert_eq!(
-            parse_http_date("Thu, 29 Feb 2024 12:00:00 GMT"),
-            Some(1_709_208_000)
-        );
+        assert_eq!(parse_http_date("Thu, 29 Feb 2024 12:00:00 GMT"), Some(1_709_208_000));
         assert_eq!(parse_http_date("yesterday"), None);
     }
 
     #[test]
     fn wrong_types_count_as_absent() {
-        let stated = serde_json::json!({"limitation": {"max_subscriptions": "many", "max_message_length": 9}});
+        let stated =
+            serde_json::json!({"limitation": {"max_subscriptions": "many", "max_message_length": 9}});
         let limits = Limits::from_nip11(&stated);
-        assert_eq!(
-            (limits.max_subscriptions, limits.max_message_length),
-            (None, Some(9))
-        );
+        assert_eq!((limits.max_subscriptions, limits.max_message_length), (None, Some(9)));
     }
 }

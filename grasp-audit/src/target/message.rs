@@ -73,10 +73,7 @@ impl RelayMessage {
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let parsed: Option<Value> = serde_json::from_str(text).ok();
-        parsed
-            .as_ref()
-            .and_then(known)
-            .unwrap_or_else(|| Self::Unknown(text.to_owned()))
+        parsed.as_ref().and_then(known).unwrap_or_else(|| Self::Unknown(text.to_owned()))
     }
 }
 
@@ -84,34 +81,15 @@ fn known(message: &Value) -> Option<RelayMessage> {
     let text = |position: usize| Some(message[position].as_str()?.to_owned());
     let words = |position: usize| message[position].as_str().unwrap_or_default().to_owned();
     Some(match message[0].as_str()? {
-        "EVENT" => RelayMessage::Event {
-            subscription: text(1)?,
-            event: message.get(2)?.clone(),
-        },
-        "OK" => RelayMessage::Ok {
-            id: text(1)?,
-            accepted: message[2].as_bool()?,
-            message: words(3),
-        },
+        "EVENT" => RelayMessage::Event { subscription: text(1)?, event: message.get(2)?.clone() },
+        "OK" => RelayMessage::Ok { id: text(1)?, accepted: message[2].as_bool()?, message: words(3) },
         "EOSE" => RelayMessage::Eose(text(1)?),
-        "CLOSED" => RelayMessage::Closed {
-            subscription: text(1)?,
-            reason: words(2),
-        },
+        "CLOSED" => RelayMessage::Closed { subscription: text(1)?, reason: words(2) },
         "NOTICE" => RelayMessage::Notice(words(1)),
         "AUTH" => RelayMessage::Auth(text(1)?),
-        "COUNT" => RelayMessage::Count {
-            subscription: text(1)?,
-            count: message[2]["count"].as_u64()?,
-        },
-        "NEG-MSG" => RelayMessage::NegMsg {
-            subscription: text(1)?,
-            hex: text(2)?,
-        },
-        "NEG-ERR" => RelayMessage::NegErr {
-            subscription: text(1)?,
-            reason: words(2),
-        },
+        "COUNT" => RelayMessage::Count { subscription: text(1)?, count: message[2]["count"].as_u64()? },
+        "NEG-MSG" => RelayMessage::NegMsg { subscription: text(1)?, hex: text(2)? },
+        "NEG-ERR" => RelayMessage::NegErr { subscription: text(1)?, reason: words(2) },
         _ => return None,
     })
 }
@@ -123,16 +101,9 @@ mod tests {
     #[test]
     fn what_is_no_message_is_kept() {
         for text in ["[]", "{}", "x", r#"["OK",1]"#, r#"["COUNT","a",{}]"#] {
-            assert_eq!(
-                RelayMessage::parse(text),
-                RelayMessage::Unknown(text.to_owned())
-            );
+            assert_eq!(RelayMessage::parse(text), RelayMessage::Unknown(text.to_owned()));
         }
-        let ok = RelayMessage::Ok {
-            id: "a".into(),
-            accepted: true,
-            message: String::new(),
-        };
+        let ok = RelayMessage::Ok { id: "a".into(), accepted: true, message: String::new() };
         assert_eq!(RelayMessage::parse(r#"["OK","a",true]"#), ok);
     }
 }

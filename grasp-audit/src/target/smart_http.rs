@@ -22,9 +22,7 @@ impl Packet {
     #[must_use]
     pub fn text(&self) -> String {
         match self {
-            Self::Data(bytes) => String::from_utf8_lossy(bytes)
-                .trim_end_matches('\n')
-                .to_owned(),
+            Self::Data(bytes) => String::from_utf8_lossy(bytes).trim_end_matches('\n').to_owned(),
             _ => String::new(),
         }
     }
@@ -74,25 +72,17 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Packet>, PacketError> {
     let mut packets = Vec::new();
     let mut at = 0;
     while at < bytes.len() && !bytes[at..].starts_with(b"PACK") {
-        let wrong = |what: &str| PacketError {
-            at,
-            what: what.to_owned(),
-        };
-        let digits = bytes
-            .get(at..at + 4)
-            .ok_or_else(|| wrong("fewer than four bytes"))?;
+        let wrong = |what: &str| PacketError { at, what: what.to_owned() };
+        let digits = bytes.get(at..at + 4).ok_or_else(|| wrong("fewer than four bytes"))?;
         let digits = std::str::from_utf8(digits).map_err(|_| wrong("length is no text"))?;
-        let length =
-            usize::from_str_radix(digits, 16).map_err(|_| wrong(&format!("length {digits:?}")))?;
+        let length = usize::from_str_radix(digits, 16).map_err(|_| wrong(&format!("length {digits:?}")))?;
         let (packet, size) = match length {
             0 => (Packet::Flush, 4),
             1 => (Packet::Delimiter, 4),
             2 => (Packet::ResponseEnd, 4),
             3 => return Err(wrong("length 3")),
             _ => {
-                let payload = bytes
-                    .get(at + 4..at + length)
-                    .ok_or_else(|| wrong("it ends too early"))?;
+                let payload = bytes.get(at + 4..at + length).ok_or_else(|| wrong("it ends too early"))?;
                 (Packet::Data(payload.to_vec()), length)
             }
         };
@@ -122,9 +112,7 @@ impl Advertisement {
             let Packet::Data(payload) = packet else {
                 continue;
             };
-            let payload = String::from_utf8_lossy(&payload)
-                .trim_end_matches('\n')
-                .to_owned();
+            let payload = String::from_utf8_lossy(&payload).trim_end_matches('\n').to_owned();
             if payload.starts_with("# service=")
                 || payload.starts_with("version ")
                 || payload.starts_with("shallow ")
@@ -132,9 +120,7 @@ impl Advertisement {
                 continue;
             }
             let (reference, capabilities) = payload.split_once('\0').unwrap_or((&payload, ""));
-            advertisement
-                .capabilities
-                .extend(capabilities.split_whitespace().map(str::to_owned));
+            advertisement.capabilities.extend(capabilities.split_whitespace().map(str::to_owned));
             if let Some((oid, name)) = reference.split_once(' ')
                 && name != "capabilities^{}"
             {
@@ -148,18 +134,13 @@ impl Advertisement {
     #[must_use]
     pub fn has(&self, capability: &str) -> bool {
         let named = format!("{capability}=");
-        self.capabilities
-            .iter()
-            .any(|listed| listed == capability || listed.starts_with(&named))
+        self.capabilities.iter().any(|listed| listed == capability || listed.starts_with(&named))
     }
 
     /// The object id of a ref.
     #[must_use]
     pub fn oid(&self, name: &str) -> Option<&str> {
-        self.refs
-            .iter()
-            .find(|(listed, _)| listed == name)
-            .map(|(_, oid)| oid.as_str())
+        self.refs.iter().find(|(listed, _)| listed == name).map(|(_, oid)| oid.as_str())
     }
 }
 
@@ -187,16 +168,8 @@ pub async fn info_refs(
     version: u8,
 ) -> Result<Response, HttpError> {
     let protocol = format!("version={version}");
-    let headers: &[(&str, &str)] = if version == 0 {
-        &[]
-    } else {
-        &[("git-protocol", &protocol)]
-    };
-    http.get(
-        &format!("{repository}/info/refs?service={service}"),
-        headers,
-    )
-    .await
+    let headers: &[(&str, &str)] = if version == 0 { &[] } else { &[("git-protocol", &protocol)] };
+    http.get(&format!("{repository}/info/refs?service={service}"), headers).await
 }
 
 /// `POST <repository>/git-upload-pack` with this body, in protocol v2.
@@ -213,18 +186,14 @@ pub async fn upload_pack_v2(
         ("content-type", "application/x-git-upload-pack-request"),
         ("accept", "application/x-git-upload-pack-result"),
     ];
-    http.post(&format!("{repository}/git-upload-pack"), &headers, body)
-        .await
+    http.post(&format!("{repository}/git-upload-pack"), &headers, body).await
 }
 
 /// Protocol v2 `ls-refs` for everything, with `peel`, `symrefs` and `unborn`.
 ///
 /// # Errors
 /// When no response came; a response that is no listing is an empty listing beside the response.
-pub async fn ls_refs(
-    http: &HttpClient,
-    repository: &str,
-) -> Result<(Response, Vec<ListedRef>), HttpError> {
+pub async fn ls_refs(http: &HttpClient, repository: &str) -> Result<(Response, Vec<ListedRef>), HttpError> {
     let mut body = line("command=ls-refs\n");
     body.extend(line("object-format=sha1\n"));
     body.extend(b"0001");
@@ -234,10 +203,7 @@ pub async fn ls_refs(
     body.extend(b"0000");
     let response = upload_pack_v2(http, repository, body).await?;
     let packets = decode(&response.body).unwrap_or_default();
-    let listed = packets
-        .iter()
-        .filter_map(|packet| listed_ref(&packet.text()))
-        .collect();
+    let listed = packets.iter().filter_map(|packet| listed_ref(&packet.text())).collect();
     Ok((response, listed))
 }
 
@@ -266,12 +232,8 @@ mod tests {
 
     #[test]
     fn packets_survive_the_way_there_and_back() {
-        let packets = vec![
-            Packet::Data(b"a\n".to_vec()),
-            Packet::Delimiter,
-            Packet::Data(vec![]),
-            Packet::Flush,
-        ];
+        let packets =
+            vec![Packet::Data(b"a\n".to_vec()), Packet::Delimiter, Packet::Data(vec![]), Packet::Flush];
         assert_eq!(decode(&encode(&packets)).unwrap(), packets);
         assert!(decode(b"0009ab").is_err());
         assert!(decode(b"zzzz").is_err());
@@ -281,15 +243,11 @@ mod tests {
     fn advertisement_is_read() {
         let mut body = line("# service=git-upload-pack\n");
         body.extend(b"0000");
-        body.extend(line(
-            "aa HEAD\0filter agent=x symref=HEAD:refs/heads/main\n",
-        ));
+        body.extend(line("aa HEAD\0filter agent=x symref=HEAD:refs/heads/main\n"));
         body.extend(line("aa refs/heads/main\n"));
         body.extend(b"0000");
         let advertisement = Advertisement::parse(&body).unwrap();
-        assert!(
-            advertisement.has("filter") && advertisement.has("agent") && !advertisement.has("thin")
-        );
+        assert!(advertisement.has("filter") && advertisement.has("agent") && !advertisement.has("thin"));
         assert_eq!(advertisement.oid("refs/heads/main"), Some("aa"));
     }
 }

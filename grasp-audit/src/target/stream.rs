@@ -48,16 +48,8 @@ impl Dialer {
     /// # Errors
     /// When the file cannot be used, or the host can be no name of a certificate.
     pub fn new(url: &ServiceUrl, ca: Option<&Path>) -> Result<Self, TargetError> {
-        let tls = if url.tls {
-            Some(connector(&url.host, ca)?)
-        } else {
-            None
-        };
-        Ok(Self {
-            host: url.host.clone(),
-            port: url.port,
-            tls,
-        })
+        let tls = if url.tls { Some(connector(&url.host, ca)?) } else { None };
+        Ok(Self { host: url.host.clone(), port: url.port, tls })
     }
 
     /// Opens one connection.
@@ -78,33 +70,20 @@ impl Dialer {
         };
         match tokio::time::timeout(CONNECT_WITHIN, open).await {
             Ok(result) => result,
-            Err(_) => Err(std::io::Error::new(
-                std::io::ErrorKind::TimedOut,
-                "no connection within 10 s",
-            )),
+            Err(_) => Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "no connection within 10 s")),
         }
     }
 }
 
-fn connector(
-    host: &str,
-    ca: Option<&Path>,
-) -> Result<(TlsConnector, ServerName<'static>), TargetError> {
+fn connector(host: &str, ca: Option<&Path>) -> Result<(TlsConnector, ServerName<'static>), TargetError> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = ca {
-        let refuse = |reason: String| TargetError::Certificates {
-            path: path.to_owned(),
-            reason,
-        };
+        let refuse = |reason: String| TargetError::Certificates { path: path.to_owned(), reason };
         let mut found = false;
-        for certificate in
-            CertificateDer::pem_file_iter(path).map_err(|error| refuse(error.to_string()))?
-        {
+        for certificate in CertificateDer::pem_file_iter(path).map_err(|error| refuse(error.to_string()))? {
             let certificate = certificate.map_err(|error| refuse(error.to_string()))?;
-            roots
-                .add(certificate)
-                .map_err(|error| refuse(error.to_string()))?;
+            roots.add(certificate).map_err(|error| refuse(error.to_string()))?;
             found = true;
         }
         if !found {
@@ -139,11 +118,7 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, buf),

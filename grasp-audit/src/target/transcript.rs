@@ -52,10 +52,7 @@ impl Transcript {
     /// An empty record that begins now.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            began: Instant::now(),
-            entries: Mutex::new(Vec::new()),
-        }
+        Self { began: Instant::now(), entries: Mutex::new(Vec::new()) }
     }
 
     /// Records what the auditor said.
@@ -97,9 +94,7 @@ impl Transcript {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Entry>> {
-        self.entries
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

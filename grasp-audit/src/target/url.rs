@@ -6,11 +6,7 @@ use nostr::key::PublicKey;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// What stays as it is in a path segment (RFC 3986 unreserved).
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Why a URL cannot name a GRASP service.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,8 +50,7 @@ impl ServiceUrl {
         if rest.contains(['/', '?', '#', '@']) || rest.contains(char::is_whitespace) {
             return Err(UrlError::Extra(text.to_owned()));
         }
-        let (host, port) =
-            split_authority(rest).ok_or_else(|| UrlError::Authority(text.to_owned()))?;
+        let (host, port) = split_authority(rest).ok_or_else(|| UrlError::Authority(text.to_owned()))?;
         let tls = match scheme.as_deref() {
             Some("ws" | "http") => false,
             Some("wss" | "https") => true,
@@ -69,37 +64,21 @@ impl ServiceUrl {
     /// Host and port as they stand in URLs and in the `Host` header; a default port is left out.
     #[must_use]
     pub fn authority(&self) -> String {
-        let host = if self.host.contains(':') {
-            format!("[{}]", self.host)
-        } else {
-            self.host.clone()
-        };
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         let default = if self.tls { 443 } else { 80 };
-        if self.port == default {
-            host
-        } else {
-            format!("{host}:{}", self.port)
-        }
+        if self.port == default { host } else { format!("{host}:{}", self.port) }
     }
 
     /// `http(s)://<authority>`, without a slash at the end.
     #[must_use]
     pub fn base(&self) -> String {
-        format!(
-            "{}://{}",
-            if self.tls { "https" } else { "http" },
-            self.authority()
-        )
+        format!("{}://{}", if self.tls { "https" } else { "http" }, self.authority())
     }
 
     /// `ws(s)://<authority>`, as it stands under `relays`.
     #[must_use]
     pub fn relay(&self) -> String {
-        format!(
-            "{}://{}",
-            if self.tls { "wss" } else { "ws" },
-            self.authority()
-        )
+        format!("{}://{}", if self.tls { "wss" } else { "ws" }, self.authority())
     }
 
     /// `http(s)://<authority>/<npub>/<identifier>.git`, as it stands under `clone`.
@@ -120,12 +99,7 @@ fn split_authority(text: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (host, after) = rest.split_once(']')?;
         host.parse::<std::net::Ipv6Addr>().ok()?;
-        (
-            host,
-            after
-                .strip_prefix(':')
-                .or_else(|| after.is_empty().then_some(""))?,
-        )
+        (host, after.strip_prefix(':').or_else(|| after.is_empty().then_some(""))?)
     } else {
         text.split_once(':').unwrap_or((text, ""))
     };
@@ -148,43 +122,19 @@ mod tests {
     fn all_forms_name_the_same_service() {
         for form in ["ws://h.example", "http://H.example/", "ws://h.example:80"] {
             let url = ServiceUrl::parse(form).unwrap();
-            assert_eq!(
-                (url.base(), url.relay()),
-                ("http://h.example".into(), "ws://h.example".into())
-            );
+            assert_eq!((url.base(), url.relay()), ("http://h.example".into(), "ws://h.example".into()));
         }
-        assert_eq!(
-            ServiceUrl::parse("h.example").unwrap().base(),
-            "https://h.example"
-        );
-        assert_eq!(
-            ServiceUrl::parse("127.0.0.1:7334").unwrap().relay(),
-            "ws://127.0.0.1:7334"
-        );
-        assert_eq!(
-            ServiceUrl::parse("wss://[::1]:8").unwrap().base(),
-            "https://[::1]:8"
-        );
+        assert_eq!(ServiceUrl::parse("h.example").unwrap().base(), "https://h.example");
+        assert_eq!(ServiceUrl::parse("127.0.0.1:7334").unwrap().relay(), "ws://127.0.0.1:7334");
+        assert_eq!(ServiceUrl::parse("wss://[::1]:8").unwrap().base(), "https://[::1]:8");
     }
 
     #[test]
     fn what_is_no_service_is_said() {
-        assert!(matches!(
-            ServiceUrl::parse("ftp://h"),
-            Err(UrlError::Scheme(_))
-        ));
-        assert!(matches!(
-            ServiceUrl::parse("ws://h/relay"),
-            Err(UrlError::Extra(_))
-        ));
-        assert!(matches!(
-            ServiceUrl::parse("ws://"),
-            Err(UrlError::Authority(_))
-        ));
-        assert!(matches!(
-            ServiceUrl::parse("ws://h:99999"),
-            Err(UrlError::Authority(_))
-        ));
+        assert!(matches!(ServiceUrl::parse("ftp://h"), Err(UrlError::Scheme(_))));
+        assert!(matches!(ServiceUrl::parse("ws://h/relay"), Err(UrlError::Extra(_))));
+        assert!(matches!(ServiceUrl::parse("ws://"), Err(UrlError::Authority(_))));
+        assert!(matches!(ServiceUrl::parse("ws://h:99999"), Err(UrlError::Authority(_))));
     }
 
     #[test]

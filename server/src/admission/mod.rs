@@ -1,7 +1,7 @@
 //! May this event in? The decision table of the requirement catalogue (section G01), in one place, for every source.
 //!
 //! Pure: facts in, decisions out; no clock, no I/O. The rows about git data ("is it here?") are not decided here:
-//! what must wait is admitted as waiting, and [`crate::promotion::settle`] then says whether it has to.
+//! what must wait is admitted as waiting, and [`crate::promotion::settle()`] then says whether it has to.
 
 pub mod curation;
 pub mod decide;

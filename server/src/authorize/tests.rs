@@ -31,7 +31,7 @@ fn exactly_the_waiting_state_is_allowed() {
     let tag = command("refs/tags/v1", Oid::ZERO, oid(2));
     assert_eq!(judge(&world, &owner, &[], &[main.clone(), tag.clone()]).promotes, Some(state));
 
-    let partial = judge(&world, &owner, &[], &[main.clone()]);
+    let partial = judge(&world, &owner, &[], std::slice::from_ref(&main));
     assert_eq!(partial.promotes, None);
     let reason = partial.results[0].clone().unwrap_err();
     assert!(reason.contains("refs/tags/v1") && reason.contains("git push --prune"), "{reason}");

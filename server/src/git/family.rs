@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::files::{flush_folder, replace};
+use super::files::{flush_folder, remove_folder, replace};
 use crate::nip34::{Identifier, Oid};
 
 /// The families below one git data folder.
@@ -71,6 +71,18 @@ impl Families {
         flush_folder(&self.root)
     }
 
+    /// Removes a family that never had an object; any other stays. Fine if it is not there.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn remove_empty(&self, identifier: &Identifier) -> io::Result<()> {
+        let packs = match fs::read_dir(self.objects(identifier).join("pack")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
+        if packs.count() == 0 { remove_folder(&self.path(identifier)) } else { Ok(()) }
+    }
+
     /// Which of these objects are here.
     ///
     /// # Errors
@@ -107,7 +119,7 @@ impl Families {
         oids.iter().map(|oid| peel(&odb, *oid)).collect()
     }
 
-    /// Moves the packs of a quarantine in: `.pack` first, `.idx` last, then flushed. Can be repeated.
+    /// Links the packs of a quarantine or an upload in: `.pack` first, `.idx` last, then flushed. Can be repeated.
     ///
     /// # Errors
     /// When the file system fails.
@@ -129,11 +141,10 @@ impl Families {
             let Some(name) = path.file_name().filter(|_| is_pack_file) else { continue };
             fs::File::open(&path)?.sync_all()?;
             let target = into.join(name);
-            if target.exists() {
-                // Named by content: the same pack is here already.
-                fs::remove_file(&path)?;
-            } else {
-                fs::rename(&path, &target)?;
+            // Linked, not moved: what is undone after a crash must still be where it came from, which for an upload
+            // is a place that was promised. Named by content: what has the name already is the same pack.
+            if !target.exists() {
+                fs::hard_link(&path, &target)?;
             }
         }
         flush_folder(&into)

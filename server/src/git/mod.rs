@@ -18,13 +18,14 @@ mod index_pack;
 mod limits;
 mod ls_refs;
 mod pkt_line;
-mod process;
+pub(crate) mod process;
 mod receive_pack;
 pub mod refs;
 mod rendered;
 mod report;
 pub mod repository;
 mod service;
+pub(crate) mod sift;
 mod tips;
 mod upload_pack;
 

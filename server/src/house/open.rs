@@ -62,7 +62,8 @@ impl House {
             in_flight: Mutex::default(),
             locks: super::locks::Locks::default(),
             holds: super::locks::Holds::default(),
-            unfinished: Mutex::default(),
+            unfinished: tokio::sync::Mutex::default(),
+            spread: Mutex::default(),
             next_record: AtomicU64::new(0),
             upkeep: Semaphore::new(1),
             operations: Arc::new(Semaphore::new(OPERATIONS)),
@@ -73,9 +74,11 @@ impl House {
         house
             .operate(|house| async move {
                 house.recover().await?;
-                house.read_back().await
+                house.read_back().await?;
+                house.load_spread()
             })
             .await?;
+        house.spread_all().await;
         Ok(house)
     }
 

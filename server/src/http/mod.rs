@@ -1,6 +1,6 @@
 //! The door: one port for the relay, git, pages and discovery documents.
 //!
-//! [`router`] says what a request is for, without looking at anything but the request; [`answers`] asks the room that
+//! [`router`] says what a request is for, without looking at anything but the request; `answers` asks the room that
 //! knows. Those rooms come in as [`Services`], so that the door knows neither stores nor protocols. Whatever leaves
 //! here carries the CORS headers of G01/cors, put on in one place.
 

@@ -12,6 +12,8 @@ pub mod refname;
 pub mod service;
 pub mod state;
 pub(crate) mod tags;
+#[cfg(test)]
+mod tests;
 
 pub use announcement::Announcement;
 pub use coordinate::{Coordinate, Identifier};

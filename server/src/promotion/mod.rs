@@ -1,6 +1,6 @@
 //! The meeting of events and git data.
 //!
-//! [`settle`] says, from what is known and which objects are here, what is now to be served and what every ref shall
+//! [`settle()`] says, from what is known and which objects are here, what is now to be served and what every ref shall
 //! be. It is declarative: it looks at what is there, not at how it came, which is why order does not matter.
 
 pub mod crash;
@@ -8,6 +8,7 @@ pub mod journal;
 pub(crate) mod meeting;
 mod run;
 pub mod settle;
+mod spread;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -4,6 +4,7 @@
 //! before the next step undoes it → (3) one batch in our own database: what waits, and the commit record: the point
 //! of no return → (4) refs and (5) HEAD, one rename each → (6) events saved and delivered → (7) record closed.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -11,11 +12,13 @@ use nostr::event::Event;
 use serde::{Deserialize, Serialize};
 
 use super::crash::point;
-use super::journal::{CommitRecord, RepositoryChange};
+use super::journal::{CommitRecord, RepositoryChange, Unfinished};
 use super::meeting::Meeting;
+use super::spread::concerns_several;
 use crate::git::files::remove_folder;
+use crate::git::sift::{Objects, sift};
 use crate::house::{House, HouseError};
-use crate::nip34::Identifier;
+use crate::nip34::{Identifier, Oid};
 use crate::purgatory;
 use crate::purgatory::unsigned::Upload;
 use crate::store::events::Saved;
@@ -53,6 +56,9 @@ impl Meeting<'_> {
                 writes.push(Write::remove(Table::Journal, key));
             }
         }
+        let spread: Vec<_> =
+            self.record.serve.iter().filter(|event| concerns_several(event)).map(|event| event.id).collect();
+        writes.extend(spread.iter().map(|id| Write::put(Table::Spread, id.as_bytes(), [])));
         if !self.record.is_empty() {
             let json = serde_json::to_vec(&self.record).map_err(std::io::Error::other)?;
             writes.push(Write::put(Table::Journal, journal_key(RECORD, number), json));
@@ -67,17 +73,32 @@ impl Meeting<'_> {
         }
         house.enter_uploads(self.uploads);
         house.enter_announcements(announced);
+        house.spread.lock().extend(spread);
         if self.record.is_empty() {
             return Ok(());
         }
-        house.unfinished.lock().insert(number, self.record);
-        house.finish(number).await
+        let finished = house.finish(number, &self.record).await;
+        if finished.is_err() {
+            let uploads = self.record.uploads_gone.iter().map(|upload| upload.repository.identifier.clone());
+            let identifiers = self.families.into_keys().chain(uploads).collect();
+            let unfinished = Unfinished { identifiers, record: self.record };
+            house.unfinished.lock().await.insert(number, unfinished);
+        }
+        finished
     }
 }
 
 impl House {
-    /// Moves the packs of a quarantine into a family. Until a commit follows, a crash undoes it.
-    pub(crate) fn adopt(&self, identifier: &Identifier, objects: &Path) -> Result<(), HouseError> {
+    /// Moves what the tips reach from a quarantine into a family. Until a commit follows, a crash undoes it.
+    pub(crate) async fn adopt(
+        &self,
+        identifier: &Identifier,
+        quarantine: &Path,
+        tips: &[Oid],
+    ) -> Result<(), HouseError> {
+        let family = self.families.path(identifier);
+        let sifted = sift(Objects { new: quarantine, family: &family }, tips).await?;
+        let objects = sifted.as_ref().map_or(quarantine, |sifted| sifted.path());
         let packs = self.families.new_packs(identifier, objects)?;
         if packs.is_empty() {
             return Ok(());
@@ -111,25 +132,30 @@ impl House {
         Ok(())
     }
 
-    /// Finishes what could not be finished before, if there is any such record.
-    pub(crate) async fn finish_all(&self) -> Result<(), HouseError> {
-        let open: Vec<u64> = self.unfinished.lock().keys().copied().collect();
-        for number in open {
-            self.finish(number).await?;
+    /// Finishes what could not be finished before about these identifiers, whose locks the caller holds. Other
+    /// records are somebody else's: redone here, they could undo what has followed them.
+    pub(crate) async fn finish_all(&self, locked: &BTreeSet<Identifier>) -> Result<(), HouseError> {
+        let mut unfinished = self.unfinished.lock().await;
+        let concerns =
+            |known: &Unfinished| known.identifiers.is_empty() || !known.identifiers.is_disjoint(locked);
+        let due = unfinished.iter().filter(|(_, known)| concerns(known)).map(|(number, _)| *number);
+        for number in due.collect::<Vec<_>>() {
+            if let Some(known) = unfinished.get(&number) {
+                self.finish(number, &known.record).await?;
+            }
+            unfinished.remove(&number);
         }
         Ok(())
     }
 
     /// Steps 4 to 7 for a record that is written.
-    async fn finish(&self, number: u64) -> Result<(), HouseError> {
-        let Some(record) = self.unfinished.lock().get(&number).cloned() else { return Ok(()) };
-        self.apply_refs(&record)?;
+    async fn finish(&self, number: u64, record: &CommitRecord) -> Result<(), HouseError> {
+        self.apply_refs(record)?;
         point("before-serve");
-        self.apply_events(&record).await?;
+        self.apply_events(record).await?;
         point("served");
-        self.close(number, &record)?;
+        self.close(number, record)?;
         point("record-closed");
-        self.unfinished.lock().remove(&number);
         Ok(())
     }
 
@@ -147,6 +173,7 @@ impl House {
                 }
                 RepositoryChange::Retire(repository) => self.repositories.retire(repository)?,
                 RepositoryChange::Remove(repository) => self.repositories.remove(repository)?,
+                RepositoryChange::Leave(identifier) => self.families.remove_empty(identifier)?,
             }
         }
         Ok(())
@@ -201,6 +228,7 @@ impl House {
                 }
                 RepositoryChange::Retire(repository) => tracing::info!(%repository, "repository retired"),
                 RepositoryChange::Remove(repository) => tracing::info!(%repository, "repository removed"),
+                RepositoryChange::Leave(_) => {}
             }
         }
     }
@@ -255,9 +283,9 @@ impl House {
             self.next_record.fetch_max(number + 1, Ordering::Relaxed);
             let record: CommitRecord = serde_json::from_slice(&value).map_err(std::io::Error::other)?;
             tracing::info!(events = record.serve.len(), "finishing a promotion that a stop has interrupted");
-            self.unfinished.lock().insert(number, record);
+            self.finish(number, &record).await?;
         }
-        self.finish_all().await
+        Ok(())
     }
 
     /// Saves one event that changes no repository and delivers it; what the store said.

@@ -11,8 +11,8 @@ use nostr::nips::nip19::ToBech32 as _;
 use crate::git::{GitPath, GitService, serve};
 use crate::house::House;
 use crate::http::{
-    Body, Client, GitCall, GitDoor, GitResource, Permit, RelayDoor, RelayStream, Repositories, RepositoryView,
-    RequestBody,
+    Body, Client, GitCall, GitDoor, GitResource, Permit, RelayDoor, RelayStream, Repositories,
+    RepositoryView, RequestBody,
 };
 use crate::nip34::Coordinate;
 use crate::relay::{self, ClientInfo, Relay};
@@ -46,7 +46,11 @@ pub(super) struct GitRoom {
 
 #[async_trait::async_trait]
 impl GitDoor for GitRoom {
-    async fn serve(&self, call: GitCall, request: http::Request<RequestBody>) -> Option<http::Response<Body>> {
+    async fn serve(
+        &self,
+        call: GitCall,
+        request: http::Request<RequestBody>,
+    ) -> Option<http::Response<Body>> {
         if !self.house.is_hosted(&call.repository) {
             return None;
         }

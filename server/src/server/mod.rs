@@ -133,8 +133,7 @@ impl Server {
             shutdown: stop.clone(),
         });
         let gate = Arc::new(Host(Arc::clone(&house)));
-        let git =
-            Arc::new(GitService::new(gate, git_limits(&config), stop.clone(), TaskTracker::new()));
+        let git = Arc::new(GitService::new(gate, git_limits(&config), stop.clone(), TaskTracker::new()));
         let services = Services {
             relay: Arc::new(RelayRoom { relay, nip11: nip11.into() }),
             git: Arc::new(GitRoom { git: Arc::clone(&git), house: Arc::clone(&house) }),

@@ -26,13 +26,22 @@ pub enum Table {
     Expired,
     /// Uploads that no event names yet.
     Unsigned,
+    /// Pull requests whose data is to be carried to further families.
+    Spread,
     /// The format's version.
     Meta,
 }
 
 impl Table {
-    const ALL: [Self; 6] =
-        [Self::Waiting, Self::Journal, Self::Tombstones, Self::Expired, Self::Unsigned, Self::Meta];
+    const ALL: [Self; 7] = [
+        Self::Waiting,
+        Self::Journal,
+        Self::Tombstones,
+        Self::Expired,
+        Self::Unsigned,
+        Self::Spread,
+        Self::Meta,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
@@ -41,6 +50,7 @@ impl Table {
             Self::Tombstones => "tombstones",
             Self::Expired => "expired",
             Self::Unsigned => "unsigned",
+            Self::Spread => "spread",
             Self::Meta => "meta",
         }
     }
@@ -84,6 +94,9 @@ pub enum TablesError {
     #[error("the data was written by a newer version of this server (format {0}); use that version")]
     TooNew(u32),
 }
+
+/// A key and its value.
+pub type Row = (Vec<u8>, Vec<u8>);
 
 type Map = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 
@@ -151,7 +164,7 @@ impl Tables {
     ///
     /// # Errors
     /// When LMDB fails.
-    pub fn all(&self, table: Table) -> Result<Vec<(Vec<u8>, Vec<u8>)>, TablesError> {
+    pub fn all(&self, table: Table) -> Result<Vec<Row>, TablesError> {
         match &self.0 {
             Backend::Lmdb { env, databases } => {
                 let txn = env.read_txn()?;
