@@ -422,6 +422,23 @@ mod tests {
     }
 
     #[test]
+    fn live_events_are_gathered_until_they_are_many_or_something_else_waits() {
+        let (outbox, label) = (Outbox::new(&Limits::default()), Arc::new(Label::new("s")));
+        assert!(outbox.filled().now_or_never().is_none());
+        outbox.live(&label, &"{}".into()).unwrap();
+        assert!(outbox.filled().now_or_never().is_some() && outbox.pressed().now_or_never().is_none());
+        outbox.answer("answer".to_owned());
+        assert!(outbox.pressed().now_or_never().is_some());
+        assert_eq!(texts(&outbox).len(), 2);
+        outbox.live(&label, &"x".repeat(PRESSING_BYTES - 1).into()).unwrap();
+        assert!(outbox.pressed().now_or_never().is_none());
+        outbox.live(&label, &"{}".into()).unwrap();
+        assert!(outbox.pressed().now_or_never().is_some());
+        assert_eq!(texts(&outbox).len(), 2);
+        assert!(outbox.filled().now_or_never().is_none());
+    }
+
+    #[test]
     fn a_long_event_goes_in_fragments_that_are_the_same_text() {
         let outbox = Outbox::new(&Limits::default());
         let label = Arc::new(Label::new("s"));
