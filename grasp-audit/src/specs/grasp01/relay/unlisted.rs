@@ -84,7 +84,10 @@ const LISTED: [(&str, &str, Listing); 9] = [
         Ok((swap(ctx.clone_url()), swap(ctx.target.url.relay())))
     }),
     ("scheme-case", "with its scheme in capitals", |ctx| {
-        let swap = |url: String| url.replacen("http", "HTTP", 1).replacen("ws", "WS", 1);
+        let swap = |url: String| match url.split_once("://") {
+            Some((scheme, rest)) => format!("{}://{rest}", scheme.to_ascii_uppercase()),
+            None => url,
+        };
         Ok((swap(ctx.clone_url()), swap(ctx.target.url.relay())))
     }),
     ("default-port", "with its default port written out", |ctx| {
