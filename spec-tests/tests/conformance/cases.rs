@@ -8,11 +8,326 @@ use super::holds;
 /// Every check of the suite.
 #[rustfmt::skip]
 pub(super) const IDS: &[&str] = &[
+    "G01/relay/nip01/taken",
+    "G01/relay/nip01/refused",
+    "G01/relay/nip01/duplicate",
+    "G01/relay/nip01/verbatim",
+    "G01/relay/nip01/tags-verbatim",
+    "G01/relay/nip01/ephemeral",
+    "G01/relay/nip01/pipelined",
     "G01/relay/nip01/forged-signature",
+    "G01/relay/nip01/forged-id",
+    "G01/relay/nip01/altered-content",
+    "G01/relay/nip01/stolen-name",
+    "G01/relay/nip01/filter-ids",
+    "G01/relay/nip01/filter-authors",
+    "G01/relay/nip01/filter-kinds",
+    "G01/relay/nip01/filter-tags",
+    "G01/relay/nip01/filter-tag-value",
+    "G01/relay/nip01/filter-tag-case",
+    "G01/relay/nip01/filter-since-until",
+    "G01/relay/nip01/filter-limit",
+    "G01/relay/nip01/filter-limit-zero",
+    "G01/relay/nip01/filter-empty-lists",
+    "G01/relay/nip01/filter-several",
+    "G01/relay/nip01/filter-combined",
+    "G01/relay/nip01/eose-once",
+    "G01/relay/nip01/live",
+    "G01/relay/nip01/live-filtered",
+    "G01/relay/nip01/live-once",
+    "G01/relay/nip01/live-each",
+    "G01/relay/nip01/exactly-once",
+    "G01/relay/nip01/close",
+    "G01/relay/nip01/close-own",
+    "G01/relay/nip01/replace",
+    "G01/relay/nip01/id-64",
+    "G01/relay/nip01/id-65",
+    "G01/relay/nip01/id-empty",
+    "G01/relay/nip01/bad-filter",
+    "G01/relay/nip01/unknown-verb",
+    "G01/relay/nip01/profile-newer",
+    "G01/relay/nip01/profile-older",
+    "G01/relay/nip01/profile-tie-low-first",
+    "G01/relay/nip01/profile-tie-high-first",
+    "G01/relay/nip01/relay-list-newer",
+    "G01/relay/nip01/relay-list-older",
+    "G01/relay/nip01/relay-list-tie-low-first",
+    "G01/relay/nip01/relay-list-tie-high-first",
+    "G01/relay/nip01/article-newer",
+    "G01/relay/nip01/article-older",
+    "G01/relay/nip01/article-tie-low-first",
+    "G01/relay/nip01/article-tie-high-first",
+    "G01/relay/nip01/announcement-newer",
+    "G01/relay/nip01/announcement-older",
+    "G01/relay/nip01/announcement-tie-low-first",
+    "G01/relay/nip01/announcement-tie-high-first",
+    "G01/relay/nip01/address-parts",
+    "G01/relay/nip01/regular-kept",
+    "G01/relay/nip01/malformed-messages",
+    "G01/relay/nip01/malformed-events",
+    "G01/relay/nip01/malformed-requests",
+    "G01/relay/nip01/malformed-others",
+    "G01/relay/nip01/binary-message",
+    "G01/relay/nip01/nip40-expires",
+    "G01/relay/nip01/nip40-expired",
+    "G01/relay/nip01/nip42-answer",
+    "G01/relay/nip01/nip42-wrong-challenge",
+    "G01/relay/nip01/nip42-wrong-relay",
+    "G01/relay/nip01/nip42-stale",
+    "G01/relay/nip01/nip42-wrong-kind",
+    "G01/relay/nip01/nip42-not-stored",
+    "G01/relay/nip01/nip45-count",
+    "G01/relay/nip01/nip70-anonymous",
+    "G01/relay/nip01/nip70-author",
+    "G01/relay/nip01/nip70-somebody-else",
+    "G01/relay/nip01/nip77-from-nothing",
+    "G01/relay/nip01/nip77-difference",
     "G01/relay/accepts-repository-events/announcement",
-    "G01/relay/rejects-unlisted/other-service",
+    "G01/relay/accepts-repository-events/announcement-full",
+    "G01/relay/accepts-repository-events/announcement-mirrors",
+    "G01/relay/accepts-repository-events/announcement-split",
+    "G01/relay/accepts-repository-events/announcement-again",
+    "G01/relay/accepts-repository-events/announcement-older",
+    "G01/relay/accepts-repository-events/identifier-longest",
+    "G01/relay/accepts-repository-events/identifier-too-long",
+    "G01/relay/accepts-repository-events/identifier-missing",
+    "G01/relay/accepts-repository-events/state",
+    "G01/relay/accepts-repository-events/state-many",
+    "G01/relay/accepts-repository-events/state-bare-head",
+    "G01/relay/accepts-repository-events/state-other-refs",
+    "G01/relay/accepts-repository-events/state-empty",
+    "G01/relay/accepts-repository-events/state-dangling-head",
+    "G01/relay/accepts-repository-events/state-large",
+    "G01/relay/accepts-repository-events/state-older",
+    "G01/relay/accepts-repository-events/state-unknown-repository",
+    "G01/relay/accepts-repository-events/state-without-identifier",
+    "G01/relay/accepts-repository-events/identifier-spaces",
+    "G01/relay/accepts-repository-events/identifier-emoji",
+    "G01/relay/accepts-repository-events/identifier-script",
+    "G01/relay/accepts-repository-events/identifier-punctuation",
+    "G01/relay/accepts-repository-events/identifier-dots",
+    "G01/relay/accepts-repository-events/identifier-case",
+    "G01/relay/accepts-repository-events/identifier-empty",
+    "G01/relay/accepts-repository-events/identifier-slash",
+    "G01/relay/accepts-repository-events/identifier-dot",
+    "G01/relay/accepts-repository-events/identifier-dot-dot",
+    "G01/relay/accepts-repository-events/identifier-nul",
+    "G01/relay/accepts-repository-events/identifier-control",
+    "G01/relay/accepts-repository-events/state-name-dots",
+    "G01/relay/accepts-repository-events/state-name-lock",
+    "G01/relay/accepts-repository-events/state-name-space",
+    "G01/relay/accepts-repository-events/state-name-empty",
+    "G01/relay/accepts-repository-events/state-name-control",
+    "G01/relay/accepts-repository-events/state-value-text",
+    "G01/relay/accepts-repository-events/state-value-short",
+    "G01/relay/accepts-repository-events/state-value-sha256",
+    "G01/relay/accepts-repository-events/chain-stranger",
+    "G01/relay/accepts-repository-events/chain-listed",
+    "G01/relay/accepts-repository-events/chain-two-hops",
+    "G01/relay/accepts-repository-events/chain-six-hops",
+    "G01/relay/accepts-repository-events/chain-cycle",
+    "G01/relay/accepts-repository-events/chain-elsewhere",
+    "G01/relay/accepts-repository-events/chain-order",
+    "G01/relay/accepts-repository-events/chain-removed",
+    "G01/relay/accepts-repository-events/chain-broken",
+    "G01/relay/accepts-repository-events/chain-one-way",
+    "G01/relay/accepts-repository-events/chain-other-identifier",
+    "G01/relay/accepts-repository-events/chain-hosted",
+    "G01/relay/accepts-repository-events/role-m",
+    "G01/relay/accepts-repository-events/role-lead",
+    "G01/relay/accepts-repository-events/role-started",
+    "G01/relay/accepts-repository-events/role-ended",
+    "G01/relay/accepts-repository-events/role-back",
+    "G01/relay/accepts-repository-events/role-moderator",
+    "G01/relay/accepts-repository-events/role-hides-maintainers",
+    "G01/relay/accepts-repository-events/role-moderator-hides-maintainers",
+    "G01/relay/accepts-repository-events/role-ended-hides-maintainers",
+    "G01/relay/accepts-repository-events/role-owner-lead",
+    "G01/relay/accepts-repository-events/role-owner-without",
+    "G01/relay/accepts-repository-events/role-owner-left",
+    "G01/relay/accepts-repository-events/role-owner-moderator",
+    "G01/relay/rejects-unlisted/neither",
+    "G01/relay/rejects-unlisted/clone-missing",
+    "G01/relay/rejects-unlisted/relay-missing",
+    "G01/relay/rejects-unlisted/other-key",
+    "G01/relay/rejects-unlisted/other-identifier",
+    "G01/relay/rejects-unlisted/hex-key",
+    "G01/relay/rejects-unlisted/other-port",
+    "G01/relay/rejects-unlisted/longer-host",
+    "G01/relay/rejects-unlisted/userinfo",
+    "G01/relay/rejects-unlisted/base-path",
+    "G01/relay/rejects-unlisted/in-path",
+    "G01/relay/rejects-unlisted/scheme",
+    "G01/relay/rejects-unlisted/listed-slash",
+    "G01/relay/rejects-unlisted/listed-double-slash",
+    "G01/relay/rejects-unlisted/listed-host-case",
+    "G01/relay/rejects-unlisted/listed-default-port",
+    "G01/relay/rejects-unlisted/listed-percent-letters",
+    "G01/relay/rejects-unlisted/listed-percent-upper",
+    "G01/relay/rejects-unlisted/listed-among-others",
+    "G01/relay/rejects-unlisted/listed-other-scheme",
+    "G01/relay/rejects-unlisted/co-maintainer",
+    "G01/relay/rejects-unlisted/co-maintainer-waiting",
+    "G01/relay/rejects-unlisted/co-maintainer-two-hops",
+    "G01/relay/rejects-unlisted/co-maintainer-removed",
+    "G01/relay/rejects-unlisted/co-maintainer-other-identifier",
+    "G01/relay/rejects-unlisted/retires",
+    "G01/relay/rejects-unlisted/retires-to-co-maintainer",
+    "G01/relay/rejects-unlisted/returns",
+    "G01/relay/accepts-related/by-a",
+    "G01/relay/accepts-related/by-A",
+    "G01/relay/accepts-related/by-q",
+    "G01/relay/accepts-related/by-e-announcement",
+    "G01/relay/accepts-related/by-E-announcement",
+    "G01/relay/accepts-related/by-q-announcement",
+    "G01/relay/accepts-related/issue",
+    "G01/relay/accepts-related/patch",
+    "G01/relay/accepts-related/repository-label",
+    "G01/relay/accepts-related/star",
+    "G01/relay/accepts-related/ci-result",
+    "G01/relay/accepts-related/among-others",
+    "G01/relay/accepts-related/comment",
+    "G01/relay/accepts-related/reply-e",
+    "G01/relay/accepts-related/reply-E",
+    "G01/relay/accepts-related/quote",
+    "G01/relay/accepts-related/status-open",
+    "G01/relay/accepts-related/status-applied",
+    "G01/relay/accepts-related/status-closed",
+    "G01/relay/accepts-related/status-draft",
+    "G01/relay/accepts-related/reaction",
+    "G01/relay/accepts-related/label",
+    "G01/relay/accepts-related/repost",
+    "G01/relay/accepts-related/named-by-q",
+    "G01/relay/accepts-related/named-by-e",
+    "G01/relay/accepts-related/named-by-E",
+    "G01/relay/accepts-related/named-by-note",
+    "G01/relay/accepts-related/named-by-patch",
+    "G01/relay/accepts-related/named-by-announcement",
+    "G01/relay/accepts-related/named-address-q",
+    "G01/relay/accepts-related/named-address-a",
+    "G01/relay/accepts-related/named-twice",
+    "G01/relay/accepts-related/comment-on-comment",
+    "G01/relay/accepts-related/comment-on-patch",
+    "G01/relay/accepts-related/comment-on-pr",
+    "G01/relay/accepts-related/pr-update",
+    "G01/relay/accepts-related/either-repository",
+    "G01/relay/rejects-unrelated/note",
+    "G01/relay/rejects-unrelated/hashtag",
+    "G01/relay/rejects-unrelated/mention",
+    "G01/relay/rejects-unrelated/in-content",
+    "G01/relay/rejects-unrelated/wrong-tag",
+    "G01/relay/rejects-unrelated/unknown-event",
+    "G01/relay/rejects-unrelated/issue-unknown-repository",
+    "G01/relay/rejects-unrelated/issue-other-identifier",
+    "G01/relay/rejects-unrelated/issue-other-owner",
+    "G01/relay/rejects-unrelated/other-kind",
+    "G01/relay/rejects-unrelated/patch-unknown-repository",
+    "G01/relay/rejects-unrelated/pr-unknown-repository",
+    "G01/relay/rejects-unrelated/random-ids",
+    "G01/relay/rejects-unrelated/garbage-tags",
+    "G01/relay/rejects-unrelated/profile-owner",
+    "G01/relay/rejects-unrelated/profile-maintainer",
+    "G01/relay/rejects-unrelated/profile-root-author",
+    "G01/relay/rejects-unrelated/profile-stranger",
+    "G01/relay/rejects-unrelated/relay-list-owner",
+    "G01/relay/rejects-unrelated/relay-list-maintainer",
+    "G01/relay/rejects-unrelated/relay-list-root-author",
+    "G01/relay/rejects-unrelated/relay-list-stranger",
+    "G01/relay/rejects-unrelated/grasp-list-owner",
+    "G01/relay/rejects-unrelated/grasp-list-maintainer",
+    "G01/relay/rejects-unrelated/grasp-list-root-author",
+    "G01/relay/rejects-unrelated/grasp-list-stranger",
+    "G01/relay/rejects-unrelated/pr-waiting-repository",
+    "G01/relay/rejects-unrelated/pr-without-tip",
+    "G01/relay/rejects-unrelated/pr-bad-tip",
+    "G01/relay/rejects-unrelated/pr-short-tip",
+    "G01/relay/rejects-unrelated/below-refused",
+    "G01/relay/rejects-unrelated/deletion-opens-no-door",
+    "G01/relay/rejects-unrelated/stranger-deletion",
+    "G01/relay/deletion/issue",
+    "G01/relay/deletion/comment",
+    "G01/relay/deletion/several",
+    "G01/relay/deletion/article",
+    "G01/relay/deletion/state-by-id",
+    "G01/relay/deletion/state-by-address",
+    "G01/relay/deletion/state-falls-back",
+    "G01/relay/deletion/announcement-by-id",
+    "G01/relay/deletion/announcement-by-address",
+    "G01/relay/deletion/announcement-again",
+    "G01/relay/deletion/pr",
+    "G01/relay/deletion/by-stranger",
+    "G01/relay/deletion/by-stranger-address",
+    "G01/relay/deletion/by-owner",
+    "G01/relay/deletion/mixed",
+    "G01/relay/deletion/again",
+    "G01/relay/deletion/again-address",
+    "G01/relay/deletion/older-deletion",
+    "G01/relay/deletion/of-deletion",
+    "G01/relay/deletion/unknown",
+    "G01/relay/deletion/empty",
+    "G01/relay/curation/told",
+    "G01/purgatory/ok-message/first-state",
+    "G01/purgatory/ok-message/update",
     "G01/purgatory/ok-message/announcement",
-    "G01/purgatory/released/after-push",
+    "G01/purgatory/ok-message/state",
+    "G01/purgatory/ok-message/pull-request",
+    "G01/purgatory/not-served/refused-push",
+    "G01/purgatory/not-served/announcement-req",
+    "G01/purgatory/not-served/announcement-count",
+    "G01/purgatory/not-served/announcement-neg",
+    "G01/purgatory/not-served/announcement-live",
+    "G01/purgatory/not-served/state-req",
+    "G01/purgatory/not-served/state-count",
+    "G01/purgatory/not-served/state-neg",
+    "G01/purgatory/not-served/state-live",
+    "G01/purgatory/not-served/pull-request-req",
+    "G01/purgatory/not-served/pull-request-count",
+    "G01/purgatory/not-served/pull-request-neg",
+    "G01/purgatory/not-served/pull-request-live",
+    "G01/purgatory/released/state-data-first",
+    "G01/purgatory/released/announcement-data-first",
+    "G01/purgatory/released/pull-request-data-first",
+    "G01/purgatory/released/announcement-req",
+    "G01/purgatory/released/announcement-count",
+    "G01/purgatory/released/announcement-neg",
+    "G01/purgatory/released/announcement-live",
+    "G01/purgatory/released/state-req",
+    "G01/purgatory/released/state-count",
+    "G01/purgatory/released/state-neg",
+    "G01/purgatory/released/state-live",
+    "G01/purgatory/released/pull-request-req",
+    "G01/purgatory/released/pull-request-count",
+    "G01/purgatory/released/pull-request-neg",
+    "G01/purgatory/released/pull-request-live",
+    "G01/purgatory/nothing-to-wait-for/deleted",
+    "G01/purgatory/nothing-to-wait-for/renamed",
+    "G01/purgatory/nothing-to-wait-for/head-moved",
+    "G01/purgatory/nothing-to-wait-for/rollback",
+    "G01/purgatory/nothing-to-wait-for/second-owner",
+    "G01/purgatory/nothing-to-wait-for/maintainers-state",
+    "G01/purgatory/nothing-to-wait-for/pull-request",
+    "G01/purgatory/nothing-to-wait-for/refused-data",
+    "G01/purgatory/nothing-to-wait-for/unsigned-data",
+    "G01/purgatory/withdrawn/announced-again",
+    "G01/purgatory/withdrawn/by-a-stranger",
+    "G01/purgatory/withdrawn/older-than-the-event",
+    "G01/purgatory/withdrawn/replaced-announcement",
+    "G01/purgatory/withdrawn/replaced-state",
+    "G01/purgatory/withdrawn/not-by-an-older-one",
+    "G01/purgatory/withdrawn/state-without-refs",
+    "G01/purgatory/withdrawn/tie-of-states-lower-first",
+    "G01/purgatory/withdrawn/tie-of-announcements-lower-first",
+    "G01/purgatory/withdrawn/tie-of-states-lower-second",
+    "G01/purgatory/withdrawn/tie-of-announcements-lower-second",
+    "G01/purgatory/withdrawn/announcement-by-id",
+    "G01/purgatory/withdrawn/announcement-by-coordinate",
+    "G01/purgatory/withdrawn/state-by-id",
+    "G01/purgatory/withdrawn/state-by-coordinate",
+    "G01/purgatory/withdrawn/pull-request-by-id",
+    "G01/purgatory/expires/announcement",
+    "G01/purgatory/expires/clock-restarts",
+    "G01/purgatory/expires/state",
+    "G01/purgatory/expires/pull-request",
     "G01/nip11/document/is-json",
     "G01/nip11/document/has-cors",
     "G01/nip11/document/among-other-types",
@@ -21,7 +336,126 @@ pub(super) const IDS: &[&str] = &[
     "G01/nip11/curation/absent-or-string",
     "G01/nip11/limits/well-formed",
     "G01/nip11/limits/message-length",
+    "G01/nip11/limits/max-subscriptions",
+    "G01/nip11/limits/max-message-length",
+    "G01/nip11/limits/max-filters",
+    "G01/nip11/limits/max-subid-length",
+    "G01/nip11/limits/max-limit",
+    "G01/nip11/limits/default-limit",
+    "G01/nip11/limits/max-event-tags",
+    "G01/nip11/limits/max-content-length",
+    "G01/nip11/limits/created-at-upper",
+    "G01/nip11/limits/created-at-lower",
+    "G01/nip11/limits/auth-required",
+    "G01/git/serves/before-ok",
+    "G01/git/serves/shallow-clone",
+    "G01/git/serves/shallow-clone-v0",
+    "G01/git/serves/protocol-versions",
+    "G01/git/serves/not-announced",
+    "G01/git/serves/head-method",
+    "G01/git/serves/probe",
+    "G01/git/serves/gzip",
+    "G01/git/serves/chunked",
+    "G01/git/serves/empty-clone-v0",
+    "G01/git/serves/clone-v0",
+    "G01/git/serves/empty-clone-v1",
+    "G01/git/serves/clone-v1",
+    "G01/git/serves/empty-clone-v2",
+    "G01/git/serves/clone-v2",
+    "G01/git/serves/identifier-encodings",
+    "G01/git/serves/identifier-raw-utf8",
+    "G01/git/serves/encoded-twice",
+    "G01/git/serves/traversal",
+    "G01/git/serves/same-identifier",
+    "G01/git/serves/identifier-spaces",
+    "G01/git/serves/identifier-emoji",
+    "G01/git/serves/identifier-percent",
+    "G01/git/serves/identifier-punctuation",
+    "G01/git/serves/identifier-dots",
+    "G01/git/serves/identifier-case",
     "G01/git/push-aligned/round-trip",
+    "G01/git/push-aligned/many-refs",
+    "G01/git/push-aligned/annotated-tag",
+    "G01/git/push-aligned/with-what-is-there",
+    "G01/git/push-aligned/fast-forward",
+    "G01/git/push-aligned/force-push",
+    "G01/git/push-aligned/branch-becomes-folder",
+    "G01/git/push-aligned/big",
+    "G01/git/push-aligned/from-shallow-clone",
+    "G01/git/push-aligned/atomic",
+    "G01/git/push-aligned/twice-at-once",
+    "G01/git/push-aligned/repeated",
+    "G01/git/push-aligned/co-maintainer",
+    "G01/git/push-aligned/role-tag",
+    "G01/git/push-aligned/two-hops",
+    "G01/git/push-aligned/cycle",
+    "G01/git/push-aligned/announced-after-the-state",
+    "G01/git/push-aligned/two-states-waiting",
+    "G01/git/push-aligned/newer-of-two-first",
+    "G01/git/push-aligned/older-than-served",
+    "G01/git/push-aligned/back-by-a-newer-state",
+    "G01/git/push-aligned/targets-in-place",
+    "G01/git/push-unauthorised/no-state",
+    "G01/git/push-unauthorised/partial",
+    "G01/git/push-unauthorised/extra-branch",
+    "G01/git/push-unauthorised/extra-tag",
+    "G01/git/push-unauthorised/new-tag",
+    "G01/git/push-unauthorised/other-commit",
+    "G01/git/push-unauthorised/deletion",
+    "G01/git/push-unauthorised/stranger",
+    "G01/git/push-unauthorised/other-owner",
+    "G01/git/push-unauthorised/removed-maintainer",
+    "G01/git/push-unauthorised/removed-while-waiting",
+    "G01/git/push-unauthorised/older-content",
+    "G01/git/push-unauthorised/pr-branch",
+    "G01/git/push-unauthorised/other-namespaces",
+    "G01/git/push-unauthorised/over-git-protocol",
+    "G01/git/push-unauthorised/without-objects",
+    "G01/git/push-unauthorised/with-a-hole",
+    "G01/git/push-unauthorised/broken-pack",
+    "G01/git/release/before-the-client-is-told",
+    "G01/git/release/newer-state",
+    "G01/git/release/head",
+    "G01/git/release/head-without-ref",
+    "G01/git/release/head-moves",
+    "G01/git/release/head-not-listed",
+    "G01/git/release/siblings",
+    "G01/git/release/siblings-later",
+    "G01/git/release/sibling-one-way",
+    "G01/git/release/sibling-keeps-newer",
+    "G01/git/release/sibling-two-hops",
+    "G01/git/nostr-refs/data-first",
+    "G01/git/nostr-refs/event-first",
+    "G01/git/nostr-refs/update",
+    "G01/git/nostr-refs/other-tip",
+    "G01/git/nostr-refs/other-tip-first",
+    "G01/git/nostr-refs/other-repository",
+    "G01/git/nostr-refs/deletion",
+    "G01/git/nostr-refs/malformed",
+    "G01/git/nostr-refs/every-named-owner",
+    "G01/git/nostr-refs/every-named-owner-data-first",
+    "G01/git/nostr-refs/every-named-identifier",
+    "G01/git/nostr-refs/every-named-identifier-data-first",
+    "G01/git/nostr-refs/beside-heads",
+    "G01/git/nostr-refs/expires",
+    "G01/git/wants/advertised",
+    "G01/git/wants/advertised-when-empty",
+    "G01/git/wants/fetch-with-filter",
+    "G01/git/wants/as-browsers-ask",
+    "G01/git/wants/not-here",
+    "G01/git/wants/blob-none-v0",
+    "G01/git/wants/tree-0-v0",
+    "G01/git/wants/commit-by-id-v0",
+    "G01/git/wants/tree-by-id-v0",
+    "G01/git/wants/blob-by-id-v0",
+    "G01/git/wants/blob-none-v2",
+    "G01/git/wants/tree-0-v2",
+    "G01/git/wants/commit-by-id-v2",
+    "G01/git/wants/tree-by-id-v2",
+    "G01/git/wants/blob-by-id-v2",
+    "G01/git/web/page",
+    "G01/git/web/not-hosted",
+    "G01/git/web/hostile-name",
     "G01/cors/origin/nip11",
     "G01/cors/origin/landing-page",
     "G01/cors/origin/on-404",
@@ -58,11 +492,326 @@ pub(super) const IDS: &[&str] = &[
 
 #[rustfmt::skip]
 #[rstest]
+#[case::g01_relay_nip01_taken("G01/relay/nip01/taken")]
+#[case::g01_relay_nip01_refused("G01/relay/nip01/refused")]
+#[case::g01_relay_nip01_duplicate("G01/relay/nip01/duplicate")]
+#[case::g01_relay_nip01_verbatim("G01/relay/nip01/verbatim")]
+#[case::g01_relay_nip01_tags_verbatim("G01/relay/nip01/tags-verbatim")]
+#[case::g01_relay_nip01_ephemeral("G01/relay/nip01/ephemeral")]
+#[case::g01_relay_nip01_pipelined("G01/relay/nip01/pipelined")]
 #[case::g01_relay_nip01_forged_signature("G01/relay/nip01/forged-signature")]
+#[case::g01_relay_nip01_forged_id("G01/relay/nip01/forged-id")]
+#[case::g01_relay_nip01_altered_content("G01/relay/nip01/altered-content")]
+#[case::g01_relay_nip01_stolen_name("G01/relay/nip01/stolen-name")]
+#[case::g01_relay_nip01_filter_ids("G01/relay/nip01/filter-ids")]
+#[case::g01_relay_nip01_filter_authors("G01/relay/nip01/filter-authors")]
+#[case::g01_relay_nip01_filter_kinds("G01/relay/nip01/filter-kinds")]
+#[case::g01_relay_nip01_filter_tags("G01/relay/nip01/filter-tags")]
+#[case::g01_relay_nip01_filter_tag_value("G01/relay/nip01/filter-tag-value")]
+#[case::g01_relay_nip01_filter_tag_case("G01/relay/nip01/filter-tag-case")]
+#[case::g01_relay_nip01_filter_since_until("G01/relay/nip01/filter-since-until")]
+#[case::g01_relay_nip01_filter_limit("G01/relay/nip01/filter-limit")]
+#[case::g01_relay_nip01_filter_limit_zero("G01/relay/nip01/filter-limit-zero")]
+#[case::g01_relay_nip01_filter_empty_lists("G01/relay/nip01/filter-empty-lists")]
+#[case::g01_relay_nip01_filter_several("G01/relay/nip01/filter-several")]
+#[case::g01_relay_nip01_filter_combined("G01/relay/nip01/filter-combined")]
+#[case::g01_relay_nip01_eose_once("G01/relay/nip01/eose-once")]
+#[case::g01_relay_nip01_live("G01/relay/nip01/live")]
+#[case::g01_relay_nip01_live_filtered("G01/relay/nip01/live-filtered")]
+#[case::g01_relay_nip01_live_once("G01/relay/nip01/live-once")]
+#[case::g01_relay_nip01_live_each("G01/relay/nip01/live-each")]
+#[case::g01_relay_nip01_exactly_once("G01/relay/nip01/exactly-once")]
+#[case::g01_relay_nip01_close("G01/relay/nip01/close")]
+#[case::g01_relay_nip01_close_own("G01/relay/nip01/close-own")]
+#[case::g01_relay_nip01_replace("G01/relay/nip01/replace")]
+#[case::g01_relay_nip01_id_64("G01/relay/nip01/id-64")]
+#[case::g01_relay_nip01_id_65("G01/relay/nip01/id-65")]
+#[case::g01_relay_nip01_id_empty("G01/relay/nip01/id-empty")]
+#[case::g01_relay_nip01_bad_filter("G01/relay/nip01/bad-filter")]
+#[case::g01_relay_nip01_unknown_verb("G01/relay/nip01/unknown-verb")]
+#[case::g01_relay_nip01_profile_newer("G01/relay/nip01/profile-newer")]
+#[case::g01_relay_nip01_profile_older("G01/relay/nip01/profile-older")]
+#[case::g01_relay_nip01_profile_tie_low_first("G01/relay/nip01/profile-tie-low-first")]
+#[case::g01_relay_nip01_profile_tie_high_first("G01/relay/nip01/profile-tie-high-first")]
+#[case::g01_relay_nip01_relay_list_newer("G01/relay/nip01/relay-list-newer")]
+#[case::g01_relay_nip01_relay_list_older("G01/relay/nip01/relay-list-older")]
+#[case::g01_relay_nip01_relay_list_tie_low_first("G01/relay/nip01/relay-list-tie-low-first")]
+#[case::g01_relay_nip01_relay_list_tie_high_first("G01/relay/nip01/relay-list-tie-high-first")]
+#[case::g01_relay_nip01_article_newer("G01/relay/nip01/article-newer")]
+#[case::g01_relay_nip01_article_older("G01/relay/nip01/article-older")]
+#[case::g01_relay_nip01_article_tie_low_first("G01/relay/nip01/article-tie-low-first")]
+#[case::g01_relay_nip01_article_tie_high_first("G01/relay/nip01/article-tie-high-first")]
+#[case::g01_relay_nip01_announcement_newer("G01/relay/nip01/announcement-newer")]
+#[case::g01_relay_nip01_announcement_older("G01/relay/nip01/announcement-older")]
+#[case::g01_relay_nip01_announcement_tie_low_first("G01/relay/nip01/announcement-tie-low-first")]
+#[case::g01_relay_nip01_announcement_tie_high_first("G01/relay/nip01/announcement-tie-high-first")]
+#[case::g01_relay_nip01_address_parts("G01/relay/nip01/address-parts")]
+#[case::g01_relay_nip01_regular_kept("G01/relay/nip01/regular-kept")]
+#[case::g01_relay_nip01_malformed_messages("G01/relay/nip01/malformed-messages")]
+#[case::g01_relay_nip01_malformed_events("G01/relay/nip01/malformed-events")]
+#[case::g01_relay_nip01_malformed_requests("G01/relay/nip01/malformed-requests")]
+#[case::g01_relay_nip01_malformed_others("G01/relay/nip01/malformed-others")]
+#[case::g01_relay_nip01_binary_message("G01/relay/nip01/binary-message")]
+#[case::g01_relay_nip01_nip40_expires("G01/relay/nip01/nip40-expires")]
+#[case::g01_relay_nip01_nip40_expired("G01/relay/nip01/nip40-expired")]
+#[case::g01_relay_nip01_nip42_answer("G01/relay/nip01/nip42-answer")]
+#[case::g01_relay_nip01_nip42_wrong_challenge("G01/relay/nip01/nip42-wrong-challenge")]
+#[case::g01_relay_nip01_nip42_wrong_relay("G01/relay/nip01/nip42-wrong-relay")]
+#[case::g01_relay_nip01_nip42_stale("G01/relay/nip01/nip42-stale")]
+#[case::g01_relay_nip01_nip42_wrong_kind("G01/relay/nip01/nip42-wrong-kind")]
+#[case::g01_relay_nip01_nip42_not_stored("G01/relay/nip01/nip42-not-stored")]
+#[case::g01_relay_nip01_nip45_count("G01/relay/nip01/nip45-count")]
+#[case::g01_relay_nip01_nip70_anonymous("G01/relay/nip01/nip70-anonymous")]
+#[case::g01_relay_nip01_nip70_author("G01/relay/nip01/nip70-author")]
+#[case::g01_relay_nip01_nip70_somebody_else("G01/relay/nip01/nip70-somebody-else")]
+#[case::g01_relay_nip01_nip77_from_nothing("G01/relay/nip01/nip77-from-nothing")]
+#[case::g01_relay_nip01_nip77_difference("G01/relay/nip01/nip77-difference")]
 #[case::g01_relay_accepts_repository_events_announcement("G01/relay/accepts-repository-events/announcement")]
-#[case::g01_relay_rejects_unlisted_other_service("G01/relay/rejects-unlisted/other-service")]
+#[case::g01_relay_accepts_repository_events_announcement_full("G01/relay/accepts-repository-events/announcement-full")]
+#[case::g01_relay_accepts_repository_events_announcement_mirrors("G01/relay/accepts-repository-events/announcement-mirrors")]
+#[case::g01_relay_accepts_repository_events_announcement_split("G01/relay/accepts-repository-events/announcement-split")]
+#[case::g01_relay_accepts_repository_events_announcement_again("G01/relay/accepts-repository-events/announcement-again")]
+#[case::g01_relay_accepts_repository_events_announcement_older("G01/relay/accepts-repository-events/announcement-older")]
+#[case::g01_relay_accepts_repository_events_identifier_longest("G01/relay/accepts-repository-events/identifier-longest")]
+#[case::g01_relay_accepts_repository_events_identifier_too_long("G01/relay/accepts-repository-events/identifier-too-long")]
+#[case::g01_relay_accepts_repository_events_identifier_missing("G01/relay/accepts-repository-events/identifier-missing")]
+#[case::g01_relay_accepts_repository_events_state("G01/relay/accepts-repository-events/state")]
+#[case::g01_relay_accepts_repository_events_state_many("G01/relay/accepts-repository-events/state-many")]
+#[case::g01_relay_accepts_repository_events_state_bare_head("G01/relay/accepts-repository-events/state-bare-head")]
+#[case::g01_relay_accepts_repository_events_state_other_refs("G01/relay/accepts-repository-events/state-other-refs")]
+#[case::g01_relay_accepts_repository_events_state_empty("G01/relay/accepts-repository-events/state-empty")]
+#[case::g01_relay_accepts_repository_events_state_dangling_head("G01/relay/accepts-repository-events/state-dangling-head")]
+#[case::g01_relay_accepts_repository_events_state_large("G01/relay/accepts-repository-events/state-large")]
+#[case::g01_relay_accepts_repository_events_state_older("G01/relay/accepts-repository-events/state-older")]
+#[case::g01_relay_accepts_repository_events_state_unknown_repository("G01/relay/accepts-repository-events/state-unknown-repository")]
+#[case::g01_relay_accepts_repository_events_state_without_identifier("G01/relay/accepts-repository-events/state-without-identifier")]
+#[case::g01_relay_accepts_repository_events_identifier_spaces("G01/relay/accepts-repository-events/identifier-spaces")]
+#[case::g01_relay_accepts_repository_events_identifier_emoji("G01/relay/accepts-repository-events/identifier-emoji")]
+#[case::g01_relay_accepts_repository_events_identifier_script("G01/relay/accepts-repository-events/identifier-script")]
+#[case::g01_relay_accepts_repository_events_identifier_punctuation("G01/relay/accepts-repository-events/identifier-punctuation")]
+#[case::g01_relay_accepts_repository_events_identifier_dots("G01/relay/accepts-repository-events/identifier-dots")]
+#[case::g01_relay_accepts_repository_events_identifier_case("G01/relay/accepts-repository-events/identifier-case")]
+#[case::g01_relay_accepts_repository_events_identifier_empty("G01/relay/accepts-repository-events/identifier-empty")]
+#[case::g01_relay_accepts_repository_events_identifier_slash("G01/relay/accepts-repository-events/identifier-slash")]
+#[case::g01_relay_accepts_repository_events_identifier_dot("G01/relay/accepts-repository-events/identifier-dot")]
+#[case::g01_relay_accepts_repository_events_identifier_dot_dot("G01/relay/accepts-repository-events/identifier-dot-dot")]
+#[case::g01_relay_accepts_repository_events_identifier_nul("G01/relay/accepts-repository-events/identifier-nul")]
+#[case::g01_relay_accepts_repository_events_identifier_control("G01/relay/accepts-repository-events/identifier-control")]
+#[case::g01_relay_accepts_repository_events_state_name_dots("G01/relay/accepts-repository-events/state-name-dots")]
+#[case::g01_relay_accepts_repository_events_state_name_lock("G01/relay/accepts-repository-events/state-name-lock")]
+#[case::g01_relay_accepts_repository_events_state_name_space("G01/relay/accepts-repository-events/state-name-space")]
+#[case::g01_relay_accepts_repository_events_state_name_empty("G01/relay/accepts-repository-events/state-name-empty")]
+#[case::g01_relay_accepts_repository_events_state_name_control("G01/relay/accepts-repository-events/state-name-control")]
+#[case::g01_relay_accepts_repository_events_state_value_text("G01/relay/accepts-repository-events/state-value-text")]
+#[case::g01_relay_accepts_repository_events_state_value_short("G01/relay/accepts-repository-events/state-value-short")]
+#[case::g01_relay_accepts_repository_events_state_value_sha256("G01/relay/accepts-repository-events/state-value-sha256")]
+#[case::g01_relay_accepts_repository_events_chain_stranger("G01/relay/accepts-repository-events/chain-stranger")]
+#[case::g01_relay_accepts_repository_events_chain_listed("G01/relay/accepts-repository-events/chain-listed")]
+#[case::g01_relay_accepts_repository_events_chain_two_hops("G01/relay/accepts-repository-events/chain-two-hops")]
+#[case::g01_relay_accepts_repository_events_chain_six_hops("G01/relay/accepts-repository-events/chain-six-hops")]
+#[case::g01_relay_accepts_repository_events_chain_cycle("G01/relay/accepts-repository-events/chain-cycle")]
+#[case::g01_relay_accepts_repository_events_chain_elsewhere("G01/relay/accepts-repository-events/chain-elsewhere")]
+#[case::g01_relay_accepts_repository_events_chain_order("G01/relay/accepts-repository-events/chain-order")]
+#[case::g01_relay_accepts_repository_events_chain_removed("G01/relay/accepts-repository-events/chain-removed")]
+#[case::g01_relay_accepts_repository_events_chain_broken("G01/relay/accepts-repository-events/chain-broken")]
+#[case::g01_relay_accepts_repository_events_chain_one_way("G01/relay/accepts-repository-events/chain-one-way")]
+#[case::g01_relay_accepts_repository_events_chain_other_identifier("G01/relay/accepts-repository-events/chain-other-identifier")]
+#[case::g01_relay_accepts_repository_events_chain_hosted("G01/relay/accepts-repository-events/chain-hosted")]
+#[case::g01_relay_accepts_repository_events_role_m("G01/relay/accepts-repository-events/role-m")]
+#[case::g01_relay_accepts_repository_events_role_lead("G01/relay/accepts-repository-events/role-lead")]
+#[case::g01_relay_accepts_repository_events_role_started("G01/relay/accepts-repository-events/role-started")]
+#[case::g01_relay_accepts_repository_events_role_ended("G01/relay/accepts-repository-events/role-ended")]
+#[case::g01_relay_accepts_repository_events_role_back("G01/relay/accepts-repository-events/role-back")]
+#[case::g01_relay_accepts_repository_events_role_moderator("G01/relay/accepts-repository-events/role-moderator")]
+#[case::g01_relay_accepts_repository_events_role_hides_maintainers("G01/relay/accepts-repository-events/role-hides-maintainers")]
+#[case::g01_relay_accepts_repository_events_role_moderator_hides_maintainers("G01/relay/accepts-repository-events/role-moderator-hides-maintainers")]
+#[case::g01_relay_accepts_repository_events_role_ended_hides_maintainers("G01/relay/accepts-repository-events/role-ended-hides-maintainers")]
+#[case::g01_relay_accepts_repository_events_role_owner_lead("G01/relay/accepts-repository-events/role-owner-lead")]
+#[case::g01_relay_accepts_repository_events_role_owner_without("G01/relay/accepts-repository-events/role-owner-without")]
+#[case::g01_relay_accepts_repository_events_role_owner_left("G01/relay/accepts-repository-events/role-owner-left")]
+#[case::g01_relay_accepts_repository_events_role_owner_moderator("G01/relay/accepts-repository-events/role-owner-moderator")]
+#[case::g01_relay_rejects_unlisted_neither("G01/relay/rejects-unlisted/neither")]
+#[case::g01_relay_rejects_unlisted_clone_missing("G01/relay/rejects-unlisted/clone-missing")]
+#[case::g01_relay_rejects_unlisted_relay_missing("G01/relay/rejects-unlisted/relay-missing")]
+#[case::g01_relay_rejects_unlisted_other_key("G01/relay/rejects-unlisted/other-key")]
+#[case::g01_relay_rejects_unlisted_other_identifier("G01/relay/rejects-unlisted/other-identifier")]
+#[case::g01_relay_rejects_unlisted_hex_key("G01/relay/rejects-unlisted/hex-key")]
+#[case::g01_relay_rejects_unlisted_other_port("G01/relay/rejects-unlisted/other-port")]
+#[case::g01_relay_rejects_unlisted_longer_host("G01/relay/rejects-unlisted/longer-host")]
+#[case::g01_relay_rejects_unlisted_userinfo("G01/relay/rejects-unlisted/userinfo")]
+#[case::g01_relay_rejects_unlisted_base_path("G01/relay/rejects-unlisted/base-path")]
+#[case::g01_relay_rejects_unlisted_in_path("G01/relay/rejects-unlisted/in-path")]
+#[case::g01_relay_rejects_unlisted_scheme("G01/relay/rejects-unlisted/scheme")]
+#[case::g01_relay_rejects_unlisted_listed_slash("G01/relay/rejects-unlisted/listed-slash")]
+#[case::g01_relay_rejects_unlisted_listed_double_slash("G01/relay/rejects-unlisted/listed-double-slash")]
+#[case::g01_relay_rejects_unlisted_listed_host_case("G01/relay/rejects-unlisted/listed-host-case")]
+#[case::g01_relay_rejects_unlisted_listed_default_port("G01/relay/rejects-unlisted/listed-default-port")]
+#[case::g01_relay_rejects_unlisted_listed_percent_letters("G01/relay/rejects-unlisted/listed-percent-letters")]
+#[case::g01_relay_rejects_unlisted_listed_percent_upper("G01/relay/rejects-unlisted/listed-percent-upper")]
+#[case::g01_relay_rejects_unlisted_listed_among_others("G01/relay/rejects-unlisted/listed-among-others")]
+#[case::g01_relay_rejects_unlisted_listed_other_scheme("G01/relay/rejects-unlisted/listed-other-scheme")]
+#[case::g01_relay_rejects_unlisted_co_maintainer("G01/relay/rejects-unlisted/co-maintainer")]
+#[case::g01_relay_rejects_unlisted_co_maintainer_waiting("G01/relay/rejects-unlisted/co-maintainer-waiting")]
+#[case::g01_relay_rejects_unlisted_co_maintainer_two_hops("G01/relay/rejects-unlisted/co-maintainer-two-hops")]
+#[case::g01_relay_rejects_unlisted_co_maintainer_removed("G01/relay/rejects-unlisted/co-maintainer-removed")]
+#[case::g01_relay_rejects_unlisted_co_maintainer_other_identifier("G01/relay/rejects-unlisted/co-maintainer-other-identifier")]
+#[case::g01_relay_rejects_unlisted_retires("G01/relay/rejects-unlisted/retires")]
+#[case::g01_relay_rejects_unlisted_retires_to_co_maintainer("G01/relay/rejects-unlisted/retires-to-co-maintainer")]
+#[case::g01_relay_rejects_unlisted_returns("G01/relay/rejects-unlisted/returns")]
+#[case::g01_relay_accepts_related_by_a("G01/relay/accepts-related/by-a")]
+#[case::g01_relay_accepts_related_by_a("G01/relay/accepts-related/by-A")]
+#[case::g01_relay_accepts_related_by_q("G01/relay/accepts-related/by-q")]
+#[case::g01_relay_accepts_related_by_e_announcement("G01/relay/accepts-related/by-e-announcement")]
+#[case::g01_relay_accepts_related_by_e_announcement("G01/relay/accepts-related/by-E-announcement")]
+#[case::g01_relay_accepts_related_by_q_announcement("G01/relay/accepts-related/by-q-announcement")]
+#[case::g01_relay_accepts_related_issue("G01/relay/accepts-related/issue")]
+#[case::g01_relay_accepts_related_patch("G01/relay/accepts-related/patch")]
+#[case::g01_relay_accepts_related_repository_label("G01/relay/accepts-related/repository-label")]
+#[case::g01_relay_accepts_related_star("G01/relay/accepts-related/star")]
+#[case::g01_relay_accepts_related_ci_result("G01/relay/accepts-related/ci-result")]
+#[case::g01_relay_accepts_related_among_others("G01/relay/accepts-related/among-others")]
+#[case::g01_relay_accepts_related_comment("G01/relay/accepts-related/comment")]
+#[case::g01_relay_accepts_related_reply_e("G01/relay/accepts-related/reply-e")]
+#[case::g01_relay_accepts_related_reply_e("G01/relay/accepts-related/reply-E")]
+#[case::g01_relay_accepts_related_quote("G01/relay/accepts-related/quote")]
+#[case::g01_relay_accepts_related_status_open("G01/relay/accepts-related/status-open")]
+#[case::g01_relay_accepts_related_status_applied("G01/relay/accepts-related/status-applied")]
+#[case::g01_relay_accepts_related_status_closed("G01/relay/accepts-related/status-closed")]
+#[case::g01_relay_accepts_related_status_draft("G01/relay/accepts-related/status-draft")]
+#[case::g01_relay_accepts_related_reaction("G01/relay/accepts-related/reaction")]
+#[case::g01_relay_accepts_related_label("G01/relay/accepts-related/label")]
+#[case::g01_relay_accepts_related_repost("G01/relay/accepts-related/repost")]
+#[case::g01_relay_accepts_related_named_by_q("G01/relay/accepts-related/named-by-q")]
+#[case::g01_relay_accepts_related_named_by_e("G01/relay/accepts-related/named-by-e")]
+#[case::g01_relay_accepts_related_named_by_e("G01/relay/accepts-related/named-by-E")]
+#[case::g01_relay_accepts_related_named_by_note("G01/relay/accepts-related/named-by-note")]
+#[case::g01_relay_accepts_related_named_by_patch("G01/relay/accepts-related/named-by-patch")]
+#[case::g01_relay_accepts_related_named_by_announcement("G01/relay/accepts-related/named-by-announcement")]
+#[case::g01_relay_accepts_related_named_address_q("G01/relay/accepts-related/named-address-q")]
+#[case::g01_relay_accepts_related_named_address_a("G01/relay/accepts-related/named-address-a")]
+#[case::g01_relay_accepts_related_named_twice("G01/relay/accepts-related/named-twice")]
+#[case::g01_relay_accepts_related_comment_on_comment("G01/relay/accepts-related/comment-on-comment")]
+#[case::g01_relay_accepts_related_comment_on_patch("G01/relay/accepts-related/comment-on-patch")]
+#[case::g01_relay_accepts_related_comment_on_pr("G01/relay/accepts-related/comment-on-pr")]
+#[case::g01_relay_accepts_related_pr_update("G01/relay/accepts-related/pr-update")]
+#[case::g01_relay_accepts_related_either_repository("G01/relay/accepts-related/either-repository")]
+#[case::g01_relay_rejects_unrelated_note("G01/relay/rejects-unrelated/note")]
+#[case::g01_relay_rejects_unrelated_hashtag("G01/relay/rejects-unrelated/hashtag")]
+#[case::g01_relay_rejects_unrelated_mention("G01/relay/rejects-unrelated/mention")]
+#[case::g01_relay_rejects_unrelated_in_content("G01/relay/rejects-unrelated/in-content")]
+#[case::g01_relay_rejects_unrelated_wrong_tag("G01/relay/rejects-unrelated/wrong-tag")]
+#[case::g01_relay_rejects_unrelated_unknown_event("G01/relay/rejects-unrelated/unknown-event")]
+#[case::g01_relay_rejects_unrelated_issue_unknown_repository("G01/relay/rejects-unrelated/issue-unknown-repository")]
+#[case::g01_relay_rejects_unrelated_issue_other_identifier("G01/relay/rejects-unrelated/issue-other-identifier")]
+#[case::g01_relay_rejects_unrelated_issue_other_owner("G01/relay/rejects-unrelated/issue-other-owner")]
+#[case::g01_relay_rejects_unrelated_other_kind("G01/relay/rejects-unrelated/other-kind")]
+#[case::g01_relay_rejects_unrelated_patch_unknown_repository("G01/relay/rejects-unrelated/patch-unknown-repository")]
+#[case::g01_relay_rejects_unrelated_pr_unknown_repository("G01/relay/rejects-unrelated/pr-unknown-repository")]
+#[case::g01_relay_rejects_unrelated_random_ids("G01/relay/rejects-unrelated/random-ids")]
+#[case::g01_relay_rejects_unrelated_garbage_tags("G01/relay/rejects-unrelated/garbage-tags")]
+#[case::g01_relay_rejects_unrelated_profile_owner("G01/relay/rejects-unrelated/profile-owner")]
+#[case::g01_relay_rejects_unrelated_profile_maintainer("G01/relay/rejects-unrelated/profile-maintainer")]
+#[case::g01_relay_rejects_unrelated_profile_root_author("G01/relay/rejects-unrelated/profile-root-author")]
+#[case::g01_relay_rejects_unrelated_profile_stranger("G01/relay/rejects-unrelated/profile-stranger")]
+#[case::g01_relay_rejects_unrelated_relay_list_owner("G01/relay/rejects-unrelated/relay-list-owner")]
+#[case::g01_relay_rejects_unrelated_relay_list_maintainer("G01/relay/rejects-unrelated/relay-list-maintainer")]
+#[case::g01_relay_rejects_unrelated_relay_list_root_author("G01/relay/rejects-unrelated/relay-list-root-author")]
+#[case::g01_relay_rejects_unrelated_relay_list_stranger("G01/relay/rejects-unrelated/relay-list-stranger")]
+#[case::g01_relay_rejects_unrelated_grasp_list_owner("G01/relay/rejects-unrelated/grasp-list-owner")]
+#[case::g01_relay_rejects_unrelated_grasp_list_maintainer("G01/relay/rejects-unrelated/grasp-list-maintainer")]
+#[case::g01_relay_rejects_unrelated_grasp_list_root_author("G01/relay/rejects-unrelated/grasp-list-root-author")]
+#[case::g01_relay_rejects_unrelated_grasp_list_stranger("G01/relay/rejects-unrelated/grasp-list-stranger")]
+#[case::g01_relay_rejects_unrelated_pr_waiting_repository("G01/relay/rejects-unrelated/pr-waiting-repository")]
+#[case::g01_relay_rejects_unrelated_pr_without_tip("G01/relay/rejects-unrelated/pr-without-tip")]
+#[case::g01_relay_rejects_unrelated_pr_bad_tip("G01/relay/rejects-unrelated/pr-bad-tip")]
+#[case::g01_relay_rejects_unrelated_pr_short_tip("G01/relay/rejects-unrelated/pr-short-tip")]
+#[case::g01_relay_rejects_unrelated_below_refused("G01/relay/rejects-unrelated/below-refused")]
+#[case::g01_relay_rejects_unrelated_deletion_opens_no_door("G01/relay/rejects-unrelated/deletion-opens-no-door")]
+#[case::g01_relay_rejects_unrelated_stranger_deletion("G01/relay/rejects-unrelated/stranger-deletion")]
+#[case::g01_relay_deletion_issue("G01/relay/deletion/issue")]
+#[case::g01_relay_deletion_comment("G01/relay/deletion/comment")]
+#[case::g01_relay_deletion_several("G01/relay/deletion/several")]
+#[case::g01_relay_deletion_article("G01/relay/deletion/article")]
+#[case::g01_relay_deletion_state_by_id("G01/relay/deletion/state-by-id")]
+#[case::g01_relay_deletion_state_by_address("G01/relay/deletion/state-by-address")]
+#[case::g01_relay_deletion_state_falls_back("G01/relay/deletion/state-falls-back")]
+#[case::g01_relay_deletion_announcement_by_id("G01/relay/deletion/announcement-by-id")]
+#[case::g01_relay_deletion_announcement_by_address("G01/relay/deletion/announcement-by-address")]
+#[case::g01_relay_deletion_announcement_again("G01/relay/deletion/announcement-again")]
+#[case::g01_relay_deletion_pr("G01/relay/deletion/pr")]
+#[case::g01_relay_deletion_by_stranger("G01/relay/deletion/by-stranger")]
+#[case::g01_relay_deletion_by_stranger_address("G01/relay/deletion/by-stranger-address")]
+#[case::g01_relay_deletion_by_owner("G01/relay/deletion/by-owner")]
+#[case::g01_relay_deletion_mixed("G01/relay/deletion/mixed")]
+#[case::g01_relay_deletion_again("G01/relay/deletion/again")]
+#[case::g01_relay_deletion_again_address("G01/relay/deletion/again-address")]
+#[case::g01_relay_deletion_older_deletion("G01/relay/deletion/older-deletion")]
+#[case::g01_relay_deletion_of_deletion("G01/relay/deletion/of-deletion")]
+#[case::g01_relay_deletion_unknown("G01/relay/deletion/unknown")]
+#[case::g01_relay_deletion_empty("G01/relay/deletion/empty")]
+#[case::g01_relay_curation_told("G01/relay/curation/told")]
+#[case::g01_purgatory_ok_message_first_state("G01/purgatory/ok-message/first-state")]
+#[case::g01_purgatory_ok_message_update("G01/purgatory/ok-message/update")]
 #[case::g01_purgatory_ok_message_announcement("G01/purgatory/ok-message/announcement")]
-#[case::g01_purgatory_released_after_push("G01/purgatory/released/after-push")]
+#[case::g01_purgatory_ok_message_state("G01/purgatory/ok-message/state")]
+#[case::g01_purgatory_ok_message_pull_request("G01/purgatory/ok-message/pull-request")]
+#[case::g01_purgatory_not_served_refused_push("G01/purgatory/not-served/refused-push")]
+#[case::g01_purgatory_not_served_announcement_req("G01/purgatory/not-served/announcement-req")]
+#[case::g01_purgatory_not_served_announcement_count("G01/purgatory/not-served/announcement-count")]
+#[case::g01_purgatory_not_served_announcement_neg("G01/purgatory/not-served/announcement-neg")]
+#[case::g01_purgatory_not_served_announcement_live("G01/purgatory/not-served/announcement-live")]
+#[case::g01_purgatory_not_served_state_req("G01/purgatory/not-served/state-req")]
+#[case::g01_purgatory_not_served_state_count("G01/purgatory/not-served/state-count")]
+#[case::g01_purgatory_not_served_state_neg("G01/purgatory/not-served/state-neg")]
+#[case::g01_purgatory_not_served_state_live("G01/purgatory/not-served/state-live")]
+#[case::g01_purgatory_not_served_pull_request_req("G01/purgatory/not-served/pull-request-req")]
+#[case::g01_purgatory_not_served_pull_request_count("G01/purgatory/not-served/pull-request-count")]
+#[case::g01_purgatory_not_served_pull_request_neg("G01/purgatory/not-served/pull-request-neg")]
+#[case::g01_purgatory_not_served_pull_request_live("G01/purgatory/not-served/pull-request-live")]
+#[case::g01_purgatory_released_state_data_first("G01/purgatory/released/state-data-first")]
+#[case::g01_purgatory_released_announcement_data_first("G01/purgatory/released/announcement-data-first")]
+#[case::g01_purgatory_released_pull_request_data_first("G01/purgatory/released/pull-request-data-first")]
+#[case::g01_purgatory_released_announcement_req("G01/purgatory/released/announcement-req")]
+#[case::g01_purgatory_released_announcement_count("G01/purgatory/released/announcement-count")]
+#[case::g01_purgatory_released_announcement_neg("G01/purgatory/released/announcement-neg")]
+#[case::g01_purgatory_released_announcement_live("G01/purgatory/released/announcement-live")]
+#[case::g01_purgatory_released_state_req("G01/purgatory/released/state-req")]
+#[case::g01_purgatory_released_state_count("G01/purgatory/released/state-count")]
+#[case::g01_purgatory_released_state_neg("G01/purgatory/released/state-neg")]
+#[case::g01_purgatory_released_state_live("G01/purgatory/released/state-live")]
+#[case::g01_purgatory_released_pull_request_req("G01/purgatory/released/pull-request-req")]
+#[case::g01_purgatory_released_pull_request_count("G01/purgatory/released/pull-request-count")]
+#[case::g01_purgatory_released_pull_request_neg("G01/purgatory/released/pull-request-neg")]
+#[case::g01_purgatory_released_pull_request_live("G01/purgatory/released/pull-request-live")]
+#[case::g01_purgatory_nothing_to_wait_for_deleted("G01/purgatory/nothing-to-wait-for/deleted")]
+#[case::g01_purgatory_nothing_to_wait_for_renamed("G01/purgatory/nothing-to-wait-for/renamed")]
+#[case::g01_purgatory_nothing_to_wait_for_head_moved("G01/purgatory/nothing-to-wait-for/head-moved")]
+#[case::g01_purgatory_nothing_to_wait_for_rollback("G01/purgatory/nothing-to-wait-for/rollback")]
+#[case::g01_purgatory_nothing_to_wait_for_second_owner("G01/purgatory/nothing-to-wait-for/second-owner")]
+#[case::g01_purgatory_nothing_to_wait_for_maintainers_state("G01/purgatory/nothing-to-wait-for/maintainers-state")]
+#[case::g01_purgatory_nothing_to_wait_for_pull_request("G01/purgatory/nothing-to-wait-for/pull-request")]
+#[case::g01_purgatory_nothing_to_wait_for_refused_data("G01/purgatory/nothing-to-wait-for/refused-data")]
+#[case::g01_purgatory_nothing_to_wait_for_unsigned_data("G01/purgatory/nothing-to-wait-for/unsigned-data")]
+#[case::g01_purgatory_withdrawn_announced_again("G01/purgatory/withdrawn/announced-again")]
+#[case::g01_purgatory_withdrawn_by_a_stranger("G01/purgatory/withdrawn/by-a-stranger")]
+#[case::g01_purgatory_withdrawn_older_than_the_event("G01/purgatory/withdrawn/older-than-the-event")]
+#[case::g01_purgatory_withdrawn_replaced_announcement("G01/purgatory/withdrawn/replaced-announcement")]
+#[case::g01_purgatory_withdrawn_replaced_state("G01/purgatory/withdrawn/replaced-state")]
+#[case::g01_purgatory_withdrawn_not_by_an_older_one("G01/purgatory/withdrawn/not-by-an-older-one")]
+#[case::g01_purgatory_withdrawn_state_without_refs("G01/purgatory/withdrawn/state-without-refs")]
+#[case::g01_purgatory_withdrawn_tie_of_states_lower_first("G01/purgatory/withdrawn/tie-of-states-lower-first")]
+#[case::g01_purgatory_withdrawn_tie_of_announcements_lower_first("G01/purgatory/withdrawn/tie-of-announcements-lower-first")]
+#[case::g01_purgatory_withdrawn_tie_of_states_lower_second("G01/purgatory/withdrawn/tie-of-states-lower-second")]
+#[case::g01_purgatory_withdrawn_tie_of_announcements_lower_second("G01/purgatory/withdrawn/tie-of-announcements-lower-second")]
+#[case::g01_purgatory_withdrawn_announcement_by_id("G01/purgatory/withdrawn/announcement-by-id")]
+#[case::g01_purgatory_withdrawn_announcement_by_coordinate("G01/purgatory/withdrawn/announcement-by-coordinate")]
+#[case::g01_purgatory_withdrawn_state_by_id("G01/purgatory/withdrawn/state-by-id")]
+#[case::g01_purgatory_withdrawn_state_by_coordinate("G01/purgatory/withdrawn/state-by-coordinate")]
+#[case::g01_purgatory_withdrawn_pull_request_by_id("G01/purgatory/withdrawn/pull-request-by-id")]
+#[case::g01_purgatory_expires_announcement("G01/purgatory/expires/announcement")]
+#[case::g01_purgatory_expires_clock_restarts("G01/purgatory/expires/clock-restarts")]
+#[case::g01_purgatory_expires_state("G01/purgatory/expires/state")]
+#[case::g01_purgatory_expires_pull_request("G01/purgatory/expires/pull-request")]
 #[case::g01_nip11_document_is_json("G01/nip11/document/is-json")]
 #[case::g01_nip11_document_has_cors("G01/nip11/document/has-cors")]
 #[case::g01_nip11_document_among_other_types("G01/nip11/document/among-other-types")]
@@ -71,7 +820,126 @@ pub(super) const IDS: &[&str] = &[
 #[case::g01_nip11_curation_absent_or_string("G01/nip11/curation/absent-or-string")]
 #[case::g01_nip11_limits_well_formed("G01/nip11/limits/well-formed")]
 #[case::g01_nip11_limits_message_length("G01/nip11/limits/message-length")]
+#[case::g01_nip11_limits_max_subscriptions("G01/nip11/limits/max-subscriptions")]
+#[case::g01_nip11_limits_max_message_length("G01/nip11/limits/max-message-length")]
+#[case::g01_nip11_limits_max_filters("G01/nip11/limits/max-filters")]
+#[case::g01_nip11_limits_max_subid_length("G01/nip11/limits/max-subid-length")]
+#[case::g01_nip11_limits_max_limit("G01/nip11/limits/max-limit")]
+#[case::g01_nip11_limits_default_limit("G01/nip11/limits/default-limit")]
+#[case::g01_nip11_limits_max_event_tags("G01/nip11/limits/max-event-tags")]
+#[case::g01_nip11_limits_max_content_length("G01/nip11/limits/max-content-length")]
+#[case::g01_nip11_limits_created_at_upper("G01/nip11/limits/created-at-upper")]
+#[case::g01_nip11_limits_created_at_lower("G01/nip11/limits/created-at-lower")]
+#[case::g01_nip11_limits_auth_required("G01/nip11/limits/auth-required")]
+#[case::g01_git_serves_before_ok("G01/git/serves/before-ok")]
+#[case::g01_git_serves_shallow_clone("G01/git/serves/shallow-clone")]
+#[case::g01_git_serves_shallow_clone_v0("G01/git/serves/shallow-clone-v0")]
+#[case::g01_git_serves_protocol_versions("G01/git/serves/protocol-versions")]
+#[case::g01_git_serves_not_announced("G01/git/serves/not-announced")]
+#[case::g01_git_serves_head_method("G01/git/serves/head-method")]
+#[case::g01_git_serves_probe("G01/git/serves/probe")]
+#[case::g01_git_serves_gzip("G01/git/serves/gzip")]
+#[case::g01_git_serves_chunked("G01/git/serves/chunked")]
+#[case::g01_git_serves_empty_clone_v0("G01/git/serves/empty-clone-v0")]
+#[case::g01_git_serves_clone_v0("G01/git/serves/clone-v0")]
+#[case::g01_git_serves_empty_clone_v1("G01/git/serves/empty-clone-v1")]
+#[case::g01_git_serves_clone_v1("G01/git/serves/clone-v1")]
+#[case::g01_git_serves_empty_clone_v2("G01/git/serves/empty-clone-v2")]
+#[case::g01_git_serves_clone_v2("G01/git/serves/clone-v2")]
+#[case::g01_git_serves_identifier_encodings("G01/git/serves/identifier-encodings")]
+#[case::g01_git_serves_identifier_raw_utf8("G01/git/serves/identifier-raw-utf8")]
+#[case::g01_git_serves_encoded_twice("G01/git/serves/encoded-twice")]
+#[case::g01_git_serves_traversal("G01/git/serves/traversal")]
+#[case::g01_git_serves_same_identifier("G01/git/serves/same-identifier")]
+#[case::g01_git_serves_identifier_spaces("G01/git/serves/identifier-spaces")]
+#[case::g01_git_serves_identifier_emoji("G01/git/serves/identifier-emoji")]
+#[case::g01_git_serves_identifier_percent("G01/git/serves/identifier-percent")]
+#[case::g01_git_serves_identifier_punctuation("G01/git/serves/identifier-punctuation")]
+#[case::g01_git_serves_identifier_dots("G01/git/serves/identifier-dots")]
+#[case::g01_git_serves_identifier_case("G01/git/serves/identifier-case")]
 #[case::g01_git_push_aligned_round_trip("G01/git/push-aligned/round-trip")]
+#[case::g01_git_push_aligned_many_refs("G01/git/push-aligned/many-refs")]
+#[case::g01_git_push_aligned_annotated_tag("G01/git/push-aligned/annotated-tag")]
+#[case::g01_git_push_aligned_with_what_is_there("G01/git/push-aligned/with-what-is-there")]
+#[case::g01_git_push_aligned_fast_forward("G01/git/push-aligned/fast-forward")]
+#[case::g01_git_push_aligned_force_push("G01/git/push-aligned/force-push")]
+#[case::g01_git_push_aligned_branch_becomes_folder("G01/git/push-aligned/branch-becomes-folder")]
+#[case::g01_git_push_aligned_big("G01/git/push-aligned/big")]
+#[case::g01_git_push_aligned_from_shallow_clone("G01/git/push-aligned/from-shallow-clone")]
+#[case::g01_git_push_aligned_atomic("G01/git/push-aligned/atomic")]
+#[case::g01_git_push_aligned_twice_at_once("G01/git/push-aligned/twice-at-once")]
+#[case::g01_git_push_aligned_repeated("G01/git/push-aligned/repeated")]
+#[case::g01_git_push_aligned_co_maintainer("G01/git/push-aligned/co-maintainer")]
+#[case::g01_git_push_aligned_role_tag("G01/git/push-aligned/role-tag")]
+#[case::g01_git_push_aligned_two_hops("G01/git/push-aligned/two-hops")]
+#[case::g01_git_push_aligned_cycle("G01/git/push-aligned/cycle")]
+#[case::g01_git_push_aligned_announced_after_the_state("G01/git/push-aligned/announced-after-the-state")]
+#[case::g01_git_push_aligned_two_states_waiting("G01/git/push-aligned/two-states-waiting")]
+#[case::g01_git_push_aligned_newer_of_two_first("G01/git/push-aligned/newer-of-two-first")]
+#[case::g01_git_push_aligned_older_than_served("G01/git/push-aligned/older-than-served")]
+#[case::g01_git_push_aligned_back_by_a_newer_state("G01/git/push-aligned/back-by-a-newer-state")]
+#[case::g01_git_push_aligned_targets_in_place("G01/git/push-aligned/targets-in-place")]
+#[case::g01_git_push_unauthorised_no_state("G01/git/push-unauthorised/no-state")]
+#[case::g01_git_push_unauthorised_partial("G01/git/push-unauthorised/partial")]
+#[case::g01_git_push_unauthorised_extra_branch("G01/git/push-unauthorised/extra-branch")]
+#[case::g01_git_push_unauthorised_extra_tag("G01/git/push-unauthorised/extra-tag")]
+#[case::g01_git_push_unauthorised_new_tag("G01/git/push-unauthorised/new-tag")]
+#[case::g01_git_push_unauthorised_other_commit("G01/git/push-unauthorised/other-commit")]
+#[case::g01_git_push_unauthorised_deletion("G01/git/push-unauthorised/deletion")]
+#[case::g01_git_push_unauthorised_stranger("G01/git/push-unauthorised/stranger")]
+#[case::g01_git_push_unauthorised_other_owner("G01/git/push-unauthorised/other-owner")]
+#[case::g01_git_push_unauthorised_removed_maintainer("G01/git/push-unauthorised/removed-maintainer")]
+#[case::g01_git_push_unauthorised_removed_while_waiting("G01/git/push-unauthorised/removed-while-waiting")]
+#[case::g01_git_push_unauthorised_older_content("G01/git/push-unauthorised/older-content")]
+#[case::g01_git_push_unauthorised_pr_branch("G01/git/push-unauthorised/pr-branch")]
+#[case::g01_git_push_unauthorised_other_namespaces("G01/git/push-unauthorised/other-namespaces")]
+#[case::g01_git_push_unauthorised_over_git_protocol("G01/git/push-unauthorised/over-git-protocol")]
+#[case::g01_git_push_unauthorised_without_objects("G01/git/push-unauthorised/without-objects")]
+#[case::g01_git_push_unauthorised_with_a_hole("G01/git/push-unauthorised/with-a-hole")]
+#[case::g01_git_push_unauthorised_broken_pack("G01/git/push-unauthorised/broken-pack")]
+#[case::g01_git_release_before_the_client_is_told("G01/git/release/before-the-client-is-told")]
+#[case::g01_git_release_newer_state("G01/git/release/newer-state")]
+#[case::g01_git_release_head("G01/git/release/head")]
+#[case::g01_git_release_head_without_ref("G01/git/release/head-without-ref")]
+#[case::g01_git_release_head_moves("G01/git/release/head-moves")]
+#[case::g01_git_release_head_not_listed("G01/git/release/head-not-listed")]
+#[case::g01_git_release_siblings("G01/git/release/siblings")]
+#[case::g01_git_release_siblings_later("G01/git/release/siblings-later")]
+#[case::g01_git_release_sibling_one_way("G01/git/release/sibling-one-way")]
+#[case::g01_git_release_sibling_keeps_newer("G01/git/release/sibling-keeps-newer")]
+#[case::g01_git_release_sibling_two_hops("G01/git/release/sibling-two-hops")]
+#[case::g01_git_nostr_refs_data_first("G01/git/nostr-refs/data-first")]
+#[case::g01_git_nostr_refs_event_first("G01/git/nostr-refs/event-first")]
+#[case::g01_git_nostr_refs_update("G01/git/nostr-refs/update")]
+#[case::g01_git_nostr_refs_other_tip("G01/git/nostr-refs/other-tip")]
+#[case::g01_git_nostr_refs_other_tip_first("G01/git/nostr-refs/other-tip-first")]
+#[case::g01_git_nostr_refs_other_repository("G01/git/nostr-refs/other-repository")]
+#[case::g01_git_nostr_refs_deletion("G01/git/nostr-refs/deletion")]
+#[case::g01_git_nostr_refs_malformed("G01/git/nostr-refs/malformed")]
+#[case::g01_git_nostr_refs_every_named_owner("G01/git/nostr-refs/every-named-owner")]
+#[case::g01_git_nostr_refs_every_named_owner_data_first("G01/git/nostr-refs/every-named-owner-data-first")]
+#[case::g01_git_nostr_refs_every_named_identifier("G01/git/nostr-refs/every-named-identifier")]
+#[case::g01_git_nostr_refs_every_named_identifier_data_first("G01/git/nostr-refs/every-named-identifier-data-first")]
+#[case::g01_git_nostr_refs_beside_heads("G01/git/nostr-refs/beside-heads")]
+#[case::g01_git_nostr_refs_expires("G01/git/nostr-refs/expires")]
+#[case::g01_git_wants_advertised("G01/git/wants/advertised")]
+#[case::g01_git_wants_advertised_when_empty("G01/git/wants/advertised-when-empty")]
+#[case::g01_git_wants_fetch_with_filter("G01/git/wants/fetch-with-filter")]
+#[case::g01_git_wants_as_browsers_ask("G01/git/wants/as-browsers-ask")]
+#[case::g01_git_wants_not_here("G01/git/wants/not-here")]
+#[case::g01_git_wants_blob_none_v0("G01/git/wants/blob-none-v0")]
+#[case::g01_git_wants_tree_0_v0("G01/git/wants/tree-0-v0")]
+#[case::g01_git_wants_commit_by_id_v0("G01/git/wants/commit-by-id-v0")]
+#[case::g01_git_wants_tree_by_id_v0("G01/git/wants/tree-by-id-v0")]
+#[case::g01_git_wants_blob_by_id_v0("G01/git/wants/blob-by-id-v0")]
+#[case::g01_git_wants_blob_none_v2("G01/git/wants/blob-none-v2")]
+#[case::g01_git_wants_tree_0_v2("G01/git/wants/tree-0-v2")]
+#[case::g01_git_wants_commit_by_id_v2("G01/git/wants/commit-by-id-v2")]
+#[case::g01_git_wants_tree_by_id_v2("G01/git/wants/tree-by-id-v2")]
+#[case::g01_git_wants_blob_by_id_v2("G01/git/wants/blob-by-id-v2")]
+#[case::g01_git_web_page("G01/git/web/page")]
+#[case::g01_git_web_not_hosted("G01/git/web/not-hosted")]
+#[case::g01_git_web_hostile_name("G01/git/web/hostile-name")]
 #[case::g01_cors_origin_nip11("G01/cors/origin/nip11")]
 #[case::g01_cors_origin_landing_page("G01/cors/origin/landing-page")]
 #[case::g01_cors_origin_on_404("G01/cors/origin/on-404")]
@@ -111,11 +979,326 @@ async fn lmdb(#[case] id: &str) {
 
 #[rustfmt::skip]
 #[rstest]
+#[case::g01_relay_nip01_taken("G01/relay/nip01/taken")]
+#[case::g01_relay_nip01_refused("G01/relay/nip01/refused")]
+#[case::g01_relay_nip01_duplicate("G01/relay/nip01/duplicate")]
+#[case::g01_relay_nip01_verbatim("G01/relay/nip01/verbatim")]
+#[case::g01_relay_nip01_tags_verbatim("G01/relay/nip01/tags-verbatim")]
+#[case::g01_relay_nip01_ephemeral("G01/relay/nip01/ephemeral")]
+#[case::g01_relay_nip01_pipelined("G01/relay/nip01/pipelined")]
 #[case::g01_relay_nip01_forged_signature("G01/relay/nip01/forged-signature")]
+#[case::g01_relay_nip01_forged_id("G01/relay/nip01/forged-id")]
+#[case::g01_relay_nip01_altered_content("G01/relay/nip01/altered-content")]
+#[case::g01_relay_nip01_stolen_name("G01/relay/nip01/stolen-name")]
+#[case::g01_relay_nip01_filter_ids("G01/relay/nip01/filter-ids")]
+#[case::g01_relay_nip01_filter_authors("G01/relay/nip01/filter-authors")]
+#[case::g01_relay_nip01_filter_kinds("G01/relay/nip01/filter-kinds")]
+#[case::g01_relay_nip01_filter_tags("G01/relay/nip01/filter-tags")]
+#[case::g01_relay_nip01_filter_tag_value("G01/relay/nip01/filter-tag-value")]
+#[case::g01_relay_nip01_filter_tag_case("G01/relay/nip01/filter-tag-case")]
+#[case::g01_relay_nip01_filter_since_until("G01/relay/nip01/filter-since-until")]
+#[case::g01_relay_nip01_filter_limit("G01/relay/nip01/filter-limit")]
+#[case::g01_relay_nip01_filter_limit_zero("G01/relay/nip01/filter-limit-zero")]
+#[case::g01_relay_nip01_filter_empty_lists("G01/relay/nip01/filter-empty-lists")]
+#[case::g01_relay_nip01_filter_several("G01/relay/nip01/filter-several")]
+#[case::g01_relay_nip01_filter_combined("G01/relay/nip01/filter-combined")]
+#[case::g01_relay_nip01_eose_once("G01/relay/nip01/eose-once")]
+#[case::g01_relay_nip01_live("G01/relay/nip01/live")]
+#[case::g01_relay_nip01_live_filtered("G01/relay/nip01/live-filtered")]
+#[case::g01_relay_nip01_live_once("G01/relay/nip01/live-once")]
+#[case::g01_relay_nip01_live_each("G01/relay/nip01/live-each")]
+#[case::g01_relay_nip01_exactly_once("G01/relay/nip01/exactly-once")]
+#[case::g01_relay_nip01_close("G01/relay/nip01/close")]
+#[case::g01_relay_nip01_close_own("G01/relay/nip01/close-own")]
+#[case::g01_relay_nip01_replace("G01/relay/nip01/replace")]
+#[case::g01_relay_nip01_id_64("G01/relay/nip01/id-64")]
+#[case::g01_relay_nip01_id_65("G01/relay/nip01/id-65")]
+#[case::g01_relay_nip01_id_empty("G01/relay/nip01/id-empty")]
+#[case::g01_relay_nip01_bad_filter("G01/relay/nip01/bad-filter")]
+#[case::g01_relay_nip01_unknown_verb("G01/relay/nip01/unknown-verb")]
+#[case::g01_relay_nip01_profile_newer("G01/relay/nip01/profile-newer")]
+#[case::g01_relay_nip01_profile_older("G01/relay/nip01/profile-older")]
+#[case::g01_relay_nip01_profile_tie_low_first("G01/relay/nip01/profile-tie-low-first")]
+#[case::g01_relay_nip01_profile_tie_high_first("G01/relay/nip01/profile-tie-high-first")]
+#[case::g01_relay_nip01_relay_list_newer("G01/relay/nip01/relay-list-newer")]
+#[case::g01_relay_nip01_relay_list_older("G01/relay/nip01/relay-list-older")]
+#[case::g01_relay_nip01_relay_list_tie_low_first("G01/relay/nip01/relay-list-tie-low-first")]
+#[case::g01_relay_nip01_relay_list_tie_high_first("G01/relay/nip01/relay-list-tie-high-first")]
+#[case::g01_relay_nip01_article_newer("G01/relay/nip01/article-newer")]
+#[case::g01_relay_nip01_article_older("G01/relay/nip01/article-older")]
+#[case::g01_relay_nip01_article_tie_low_first("G01/relay/nip01/article-tie-low-first")]
+#[case::g01_relay_nip01_article_tie_high_first("G01/relay/nip01/article-tie-high-first")]
+#[case::g01_relay_nip01_announcement_newer("G01/relay/nip01/announcement-newer")]
+#[case::g01_relay_nip01_announcement_older("G01/relay/nip01/announcement-older")]
+#[case::g01_relay_nip01_announcement_tie_low_first("G01/relay/nip01/announcement-tie-low-first")]
+#[case::g01_relay_nip01_announcement_tie_high_first("G01/relay/nip01/announcement-tie-high-first")]
+#[case::g01_relay_nip01_address_parts("G01/relay/nip01/address-parts")]
+#[case::g01_relay_nip01_regular_kept("G01/relay/nip01/regular-kept")]
+#[case::g01_relay_nip01_malformed_messages("G01/relay/nip01/malformed-messages")]
+#[case::g01_relay_nip01_malformed_events("G01/relay/nip01/malformed-events")]
+#[case::g01_relay_nip01_malformed_requests("G01/relay/nip01/malformed-requests")]
+#[case::g01_relay_nip01_malformed_others("G01/relay/nip01/malformed-others")]
+#[case::g01_relay_nip01_binary_message("G01/relay/nip01/binary-message")]
+#[case::g01_relay_nip01_nip40_expires("G01/relay/nip01/nip40-expires")]
+#[case::g01_relay_nip01_nip40_expired("G01/relay/nip01/nip40-expired")]
+#[case::g01_relay_nip01_nip42_answer("G01/relay/nip01/nip42-answer")]
+#[case::g01_relay_nip01_nip42_wrong_challenge("G01/relay/nip01/nip42-wrong-challenge")]
+#[case::g01_relay_nip01_nip42_wrong_relay("G01/relay/nip01/nip42-wrong-relay")]
+#[case::g01_relay_nip01_nip42_stale("G01/relay/nip01/nip42-stale")]
+#[case::g01_relay_nip01_nip42_wrong_kind("G01/relay/nip01/nip42-wrong-kind")]
+#[case::g01_relay_nip01_nip42_not_stored("G01/relay/nip01/nip42-not-stored")]
+#[case::g01_relay_nip01_nip45_count("G01/relay/nip01/nip45-count")]
+#[case::g01_relay_nip01_nip70_anonymous("G01/relay/nip01/nip70-anonymous")]
+#[case::g01_relay_nip01_nip70_author("G01/relay/nip01/nip70-author")]
+#[case::g01_relay_nip01_nip70_somebody_else("G01/relay/nip01/nip70-somebody-else")]
+#[case::g01_relay_nip01_nip77_from_nothing("G01/relay/nip01/nip77-from-nothing")]
+#[case::g01_relay_nip01_nip77_difference("G01/relay/nip01/nip77-difference")]
 #[case::g01_relay_accepts_repository_events_announcement("G01/relay/accepts-repository-events/announcement")]
-#[case::g01_relay_rejects_unlisted_other_service("G01/relay/rejects-unlisted/other-service")]
+#[case::g01_relay_accepts_repository_events_announcement_full("G01/relay/accepts-repository-events/announcement-full")]
+#[case::g01_relay_accepts_repository_events_announcement_mirrors("G01/relay/accepts-repository-events/announcement-mirrors")]
+#[case::g01_relay_accepts_repository_events_announcement_split("G01/relay/accepts-repository-events/announcement-split")]
+#[case::g01_relay_accepts_repository_events_announcement_again("G01/relay/accepts-repository-events/announcement-again")]
+#[case::g01_relay_accepts_repository_events_announcement_older("G01/relay/accepts-repository-events/announcement-older")]
+#[case::g01_relay_accepts_repository_events_identifier_longest("G01/relay/accepts-repository-events/identifier-longest")]
+#[case::g01_relay_accepts_repository_events_identifier_too_long("G01/relay/accepts-repository-events/identifier-too-long")]
+#[case::g01_relay_accepts_repository_events_identifier_missing("G01/relay/accepts-repository-events/identifier-missing")]
+#[case::g01_relay_accepts_repository_events_state("G01/relay/accepts-repository-events/state")]
+#[case::g01_relay_accepts_repository_events_state_many("G01/relay/accepts-repository-events/state-many")]
+#[case::g01_relay_accepts_repository_events_state_bare_head("G01/relay/accepts-repository-events/state-bare-head")]
+#[case::g01_relay_accepts_repository_events_state_other_refs("G01/relay/accepts-repository-events/state-other-refs")]
+#[case::g01_relay_accepts_repository_events_state_empty("G01/relay/accepts-repository-events/state-empty")]
+#[case::g01_relay_accepts_repository_events_state_dangling_head("G01/relay/accepts-repository-events/state-dangling-head")]
+#[case::g01_relay_accepts_repository_events_state_large("G01/relay/accepts-repository-events/state-large")]
+#[case::g01_relay_accepts_repository_events_state_older("G01/relay/accepts-repository-events/state-older")]
+#[case::g01_relay_accepts_repository_events_state_unknown_repository("G01/relay/accepts-repository-events/state-unknown-repository")]
+#[case::g01_relay_accepts_repository_events_state_without_identifier("G01/relay/accepts-repository-events/state-without-identifier")]
+#[case::g01_relay_accepts_repository_events_identifier_spaces("G01/relay/accepts-repository-events/identifier-spaces")]
+#[case::g01_relay_accepts_repository_events_identifier_emoji("G01/relay/accepts-repository-events/identifier-emoji")]
+#[case::g01_relay_accepts_repository_events_identifier_script("G01/relay/accepts-repository-events/identifier-script")]
+#[case::g01_relay_accepts_repository_events_identifier_punctuation("G01/relay/accepts-repository-events/identifier-punctuation")]
+#[case::g01_relay_accepts_repository_events_identifier_dots("G01/relay/accepts-repository-events/identifier-dots")]
+#[case::g01_relay_accepts_repository_events_identifier_case("G01/relay/accepts-repository-events/identifier-case")]
+#[case::g01_relay_accepts_repository_events_identifier_empty("G01/relay/accepts-repository-events/identifier-empty")]
+#[case::g01_relay_accepts_repository_events_identifier_slash("G01/relay/accepts-repository-events/identifier-slash")]
+#[case::g01_relay_accepts_repository_events_identifier_dot("G01/relay/accepts-repository-events/identifier-dot")]
+#[case::g01_relay_accepts_repository_events_identifier_dot_dot("G01/relay/accepts-repository-events/identifier-dot-dot")]
+#[case::g01_relay_accepts_repository_events_identifier_nul("G01/relay/accepts-repository-events/identifier-nul")]
+#[case::g01_relay_accepts_repository_events_identifier_control("G01/relay/accepts-repository-events/identifier-control")]
+#[case::g01_relay_accepts_repository_events_state_name_dots("G01/relay/accepts-repository-events/state-name-dots")]
+#[case::g01_relay_accepts_repository_events_state_name_lock("G01/relay/accepts-repository-events/state-name-lock")]
+#[case::g01_relay_accepts_repository_events_state_name_space("G01/relay/accepts-repository-events/state-name-space")]
+#[case::g01_relay_accepts_repository_events_state_name_empty("G01/relay/accepts-repository-events/state-name-empty")]
+#[case::g01_relay_accepts_repository_events_state_name_control("G01/relay/accepts-repository-events/state-name-control")]
+#[case::g01_relay_accepts_repository_events_state_value_text("G01/relay/accepts-repository-events/state-value-text")]
+#[case::g01_relay_accepts_repository_events_state_value_short("G01/relay/accepts-repository-events/state-value-short")]
+#[case::g01_relay_accepts_repository_events_state_value_sha256("G01/relay/accepts-repository-events/state-value-sha256")]
+#[case::g01_relay_accepts_repository_events_chain_stranger("G01/relay/accepts-repository-events/chain-stranger")]
+#[case::g01_relay_accepts_repository_events_chain_listed("G01/relay/accepts-repository-events/chain-listed")]
+#[case::g01_relay_accepts_repository_events_chain_two_hops("G01/relay/accepts-repository-events/chain-two-hops")]
+#[case::g01_relay_accepts_repository_events_chain_six_hops("G01/relay/accepts-repository-events/chain-six-hops")]
+#[case::g01_relay_accepts_repository_events_chain_cycle("G01/relay/accepts-repository-events/chain-cycle")]
+#[case::g01_relay_accepts_repository_events_chain_elsewhere("G01/relay/accepts-repository-events/chain-elsewhere")]
+#[case::g01_relay_accepts_repository_events_chain_order("G01/relay/accepts-repository-events/chain-order")]
+#[case::g01_relay_accepts_repository_events_chain_removed("G01/relay/accepts-repository-events/chain-removed")]
+#[case::g01_relay_accepts_repository_events_chain_broken("G01/relay/accepts-repository-events/chain-broken")]
+#[case::g01_relay_accepts_repository_events_chain_one_way("G01/relay/accepts-repository-events/chain-one-way")]
+#[case::g01_relay_accepts_repository_events_chain_other_identifier("G01/relay/accepts-repository-events/chain-other-identifier")]
+#[case::g01_relay_accepts_repository_events_chain_hosted("G01/relay/accepts-repository-events/chain-hosted")]
+#[case::g01_relay_accepts_repository_events_role_m("G01/relay/accepts-repository-events/role-m")]
+#[case::g01_relay_accepts_repository_events_role_lead("G01/relay/accepts-repository-events/role-lead")]
+#[case::g01_relay_accepts_repository_events_role_started("G01/relay/accepts-repository-events/role-started")]
+#[case::g01_relay_accepts_repository_events_role_ended("G01/relay/accepts-repository-events/role-ended")]
+#[case::g01_relay_accepts_repository_events_role_back("G01/relay/accepts-repository-events/role-back")]
+#[case::g01_relay_accepts_repository_events_role_moderator("G01/relay/accepts-repository-events/role-moderator")]
+#[case::g01_relay_accepts_repository_events_role_hides_maintainers("G01/relay/accepts-repository-events/role-hides-maintainers")]
+#[case::g01_relay_accepts_repository_events_role_moderator_hides_maintainers("G01/relay/accepts-repository-events/role-moderator-hides-maintainers")]
+#[case::g01_relay_accepts_repository_events_role_ended_hides_maintainers("G01/relay/accepts-repository-events/role-ended-hides-maintainers")]
+#[case::g01_relay_accepts_repository_events_role_owner_lead("G01/relay/accepts-repository-events/role-owner-lead")]
+#[case::g01_relay_accepts_repository_events_role_owner_without("G01/relay/accepts-repository-events/role-owner-without")]
+#[case::g01_relay_accepts_repository_events_role_owner_left("G01/relay/accepts-repository-events/role-owner-left")]
+#[case::g01_relay_accepts_repository_events_role_owner_moderator("G01/relay/accepts-repository-events/role-owner-moderator")]
+#[case::g01_relay_rejects_unlisted_neither("G01/relay/rejects-unlisted/neither")]
+#[case::g01_relay_rejects_unlisted_clone_missing("G01/relay/rejects-unlisted/clone-missing")]
+#[case::g01_relay_rejects_unlisted_relay_missing("G01/relay/rejects-unlisted/relay-missing")]
+#[case::g01_relay_rejects_unlisted_other_key("G01/relay/rejects-unlisted/other-key")]
+#[case::g01_relay_rejects_unlisted_other_identifier("G01/relay/rejects-unlisted/other-identifier")]
+#[case::g01_relay_rejects_unlisted_hex_key("G01/relay/rejects-unlisted/hex-key")]
+#[case::g01_relay_rejects_unlisted_other_port("G01/relay/rejects-unlisted/other-port")]
+#[case::g01_relay_rejects_unlisted_longer_host("G01/relay/rejects-unlisted/longer-host")]
+#[case::g01_relay_rejects_unlisted_userinfo("G01/relay/rejects-unlisted/userinfo")]
+#[case::g01_relay_rejects_unlisted_base_path("G01/relay/rejects-unlisted/base-path")]
+#[case::g01_relay_rejects_unlisted_in_path("G01/relay/rejects-unlisted/in-path")]
+#[case::g01_relay_rejects_unlisted_scheme("G01/relay/rejects-unlisted/scheme")]
+#[case::g01_relay_rejects_unlisted_listed_slash("G01/relay/rejects-unlisted/listed-slash")]
+#[case::g01_relay_rejects_unlisted_listed_double_slash("G01/relay/rejects-unlisted/listed-double-slash")]
+#[case::g01_relay_rejects_unlisted_listed_host_case("G01/relay/rejects-unlisted/listed-host-case")]
+#[case::g01_relay_rejects_unlisted_listed_default_port("G01/relay/rejects-unlisted/listed-default-port")]
+#[case::g01_relay_rejects_unlisted_listed_percent_letters("G01/relay/rejects-unlisted/listed-percent-letters")]
+#[case::g01_relay_rejects_unlisted_listed_percent_upper("G01/relay/rejects-unlisted/listed-percent-upper")]
+#[case::g01_relay_rejects_unlisted_listed_among_others("G01/relay/rejects-unlisted/listed-among-others")]
+#[case::g01_relay_rejects_unlisted_listed_other_scheme("G01/relay/rejects-unlisted/listed-other-scheme")]
+#[case::g01_relay_rejects_unlisted_co_maintainer("G01/relay/rejects-unlisted/co-maintainer")]
+#[case::g01_relay_rejects_unlisted_co_maintainer_waiting("G01/relay/rejects-unlisted/co-maintainer-waiting")]
+#[case::g01_relay_rejects_unlisted_co_maintainer_two_hops("G01/relay/rejects-unlisted/co-maintainer-two-hops")]
+#[case::g01_relay_rejects_unlisted_co_maintainer_removed("G01/relay/rejects-unlisted/co-maintainer-removed")]
+#[case::g01_relay_rejects_unlisted_co_maintainer_other_identifier("G01/relay/rejects-unlisted/co-maintainer-other-identifier")]
+#[case::g01_relay_rejects_unlisted_retires("G01/relay/rejects-unlisted/retires")]
+#[case::g01_relay_rejects_unlisted_retires_to_co_maintainer("G01/relay/rejects-unlisted/retires-to-co-maintainer")]
+#[case::g01_relay_rejects_unlisted_returns("G01/relay/rejects-unlisted/returns")]
+#[case::g01_relay_accepts_related_by_a("G01/relay/accepts-related/by-a")]
+#[case::g01_relay_accepts_related_by_a("G01/relay/accepts-related/by-A")]
+#[case::g01_relay_accepts_related_by_q("G01/relay/accepts-related/by-q")]
+#[case::g01_relay_accepts_related_by_e_announcement("G01/relay/accepts-related/by-e-announcement")]
+#[case::g01_relay_accepts_related_by_e_announcement("G01/relay/accepts-related/by-E-announcement")]
+#[case::g01_relay_accepts_related_by_q_announcement("G01/relay/accepts-related/by-q-announcement")]
+#[case::g01_relay_accepts_related_issue("G01/relay/accepts-related/issue")]
+#[case::g01_relay_accepts_related_patch("G01/relay/accepts-related/patch")]
+#[case::g01_relay_accepts_related_repository_label("G01/relay/accepts-related/repository-label")]
+#[case::g01_relay_accepts_related_star("G01/relay/accepts-related/star")]
+#[case::g01_relay_accepts_related_ci_result("G01/relay/accepts-related/ci-result")]
+#[case::g01_relay_accepts_related_among_others("G01/relay/accepts-related/among-others")]
+#[case::g01_relay_accepts_related_comment("G01/relay/accepts-related/comment")]
+#[case::g01_relay_accepts_related_reply_e("G01/relay/accepts-related/reply-e")]
+#[case::g01_relay_accepts_related_reply_e("G01/relay/accepts-related/reply-E")]
+#[case::g01_relay_accepts_related_quote("G01/relay/accepts-related/quote")]
+#[case::g01_relay_accepts_related_status_open("G01/relay/accepts-related/status-open")]
+#[case::g01_relay_accepts_related_status_applied("G01/relay/accepts-related/status-applied")]
+#[case::g01_relay_accepts_related_status_closed("G01/relay/accepts-related/status-closed")]
+#[case::g01_relay_accepts_related_status_draft("G01/relay/accepts-related/status-draft")]
+#[case::g01_relay_accepts_related_reaction("G01/relay/accepts-related/reaction")]
+#[case::g01_relay_accepts_related_label("G01/relay/accepts-related/label")]
+#[case::g01_relay_accepts_related_repost("G01/relay/accepts-related/repost")]
+#[case::g01_relay_accepts_related_named_by_q("G01/relay/accepts-related/named-by-q")]
+#[case::g01_relay_accepts_related_named_by_e("G01/relay/accepts-related/named-by-e")]
+#[case::g01_relay_accepts_related_named_by_e("G01/relay/accepts-related/named-by-E")]
+#[case::g01_relay_accepts_related_named_by_note("G01/relay/accepts-related/named-by-note")]
+#[case::g01_relay_accepts_related_named_by_patch("G01/relay/accepts-related/named-by-patch")]
+#[case::g01_relay_accepts_related_named_by_announcement("G01/relay/accepts-related/named-by-announcement")]
+#[case::g01_relay_accepts_related_named_address_q("G01/relay/accepts-related/named-address-q")]
+#[case::g01_relay_accepts_related_named_address_a("G01/relay/accepts-related/named-address-a")]
+#[case::g01_relay_accepts_related_named_twice("G01/relay/accepts-related/named-twice")]
+#[case::g01_relay_accepts_related_comment_on_comment("G01/relay/accepts-related/comment-on-comment")]
+#[case::g01_relay_accepts_related_comment_on_patch("G01/relay/accepts-related/comment-on-patch")]
+#[case::g01_relay_accepts_related_comment_on_pr("G01/relay/accepts-related/comment-on-pr")]
+#[case::g01_relay_accepts_related_pr_update("G01/relay/accepts-related/pr-update")]
+#[case::g01_relay_accepts_related_either_repository("G01/relay/accepts-related/either-repository")]
+#[case::g01_relay_rejects_unrelated_note("G01/relay/rejects-unrelated/note")]
+#[case::g01_relay_rejects_unrelated_hashtag("G01/relay/rejects-unrelated/hashtag")]
+#[case::g01_relay_rejects_unrelated_mention("G01/relay/rejects-unrelated/mention")]
+#[case::g01_relay_rejects_unrelated_in_content("G01/relay/rejects-unrelated/in-content")]
+#[case::g01_relay_rejects_unrelated_wrong_tag("G01/relay/rejects-unrelated/wrong-tag")]
+#[case::g01_relay_rejects_unrelated_unknown_event("G01/relay/rejects-unrelated/unknown-event")]
+#[case::g01_relay_rejects_unrelated_issue_unknown_repository("G01/relay/rejects-unrelated/issue-unknown-repository")]
+#[case::g01_relay_rejects_unrelated_issue_other_identifier("G01/relay/rejects-unrelated/issue-other-identifier")]
+#[case::g01_relay_rejects_unrelated_issue_other_owner("G01/relay/rejects-unrelated/issue-other-owner")]
+#[case::g01_relay_rejects_unrelated_other_kind("G01/relay/rejects-unrelated/other-kind")]
+#[case::g01_relay_rejects_unrelated_patch_unknown_repository("G01/relay/rejects-unrelated/patch-unknown-repository")]
+#[case::g01_relay_rejects_unrelated_pr_unknown_repository("G01/relay/rejects-unrelated/pr-unknown-repository")]
+#[case::g01_relay_rejects_unrelated_random_ids("G01/relay/rejects-unrelated/random-ids")]
+#[case::g01_relay_rejects_unrelated_garbage_tags("G01/relay/rejects-unrelated/garbage-tags")]
+#[case::g01_relay_rejects_unrelated_profile_owner("G01/relay/rejects-unrelated/profile-owner")]
+#[case::g01_relay_rejects_unrelated_profile_maintainer("G01/relay/rejects-unrelated/profile-maintainer")]
+#[case::g01_relay_rejects_unrelated_profile_root_author("G01/relay/rejects-unrelated/profile-root-author")]
+#[case::g01_relay_rejects_unrelated_profile_stranger("G01/relay/rejects-unrelated/profile-stranger")]
+#[case::g01_relay_rejects_unrelated_relay_list_owner("G01/relay/rejects-unrelated/relay-list-owner")]
+#[case::g01_relay_rejects_unrelated_relay_list_maintainer("G01/relay/rejects-unrelated/relay-list-maintainer")]
+#[case::g01_relay_rejects_unrelated_relay_list_root_author("G01/relay/rejects-unrelated/relay-list-root-author")]
+#[case::g01_relay_rejects_unrelated_relay_list_stranger("G01/relay/rejects-unrelated/relay-list-stranger")]
+#[case::g01_relay_rejects_unrelated_grasp_list_owner("G01/relay/rejects-unrelated/grasp-list-owner")]
+#[case::g01_relay_rejects_unrelated_grasp_list_maintainer("G01/relay/rejects-unrelated/grasp-list-maintainer")]
+#[case::g01_relay_rejects_unrelated_grasp_list_root_author("G01/relay/rejects-unrelated/grasp-list-root-author")]
+#[case::g01_relay_rejects_unrelated_grasp_list_stranger("G01/relay/rejects-unrelated/grasp-list-stranger")]
+#[case::g01_relay_rejects_unrelated_pr_waiting_repository("G01/relay/rejects-unrelated/pr-waiting-repository")]
+#[case::g01_relay_rejects_unrelated_pr_without_tip("G01/relay/rejects-unrelated/pr-without-tip")]
+#[case::g01_relay_rejects_unrelated_pr_bad_tip("G01/relay/rejects-unrelated/pr-bad-tip")]
+#[case::g01_relay_rejects_unrelated_pr_short_tip("G01/relay/rejects-unrelated/pr-short-tip")]
+#[case::g01_relay_rejects_unrelated_below_refused("G01/relay/rejects-unrelated/below-refused")]
+#[case::g01_relay_rejects_unrelated_deletion_opens_no_door("G01/relay/rejects-unrelated/deletion-opens-no-door")]
+#[case::g01_relay_rejects_unrelated_stranger_deletion("G01/relay/rejects-unrelated/stranger-deletion")]
+#[case::g01_relay_deletion_issue("G01/relay/deletion/issue")]
+#[case::g01_relay_deletion_comment("G01/relay/deletion/comment")]
+#[case::g01_relay_deletion_several("G01/relay/deletion/several")]
+#[case::g01_relay_deletion_article("G01/relay/deletion/article")]
+#[case::g01_relay_deletion_state_by_id("G01/relay/deletion/state-by-id")]
+#[case::g01_relay_deletion_state_by_address("G01/relay/deletion/state-by-address")]
+#[case::g01_relay_deletion_state_falls_back("G01/relay/deletion/state-falls-back")]
+#[case::g01_relay_deletion_announcement_by_id("G01/relay/deletion/announcement-by-id")]
+#[case::g01_relay_deletion_announcement_by_address("G01/relay/deletion/announcement-by-address")]
+#[case::g01_relay_deletion_announcement_again("G01/relay/deletion/announcement-again")]
+#[case::g01_relay_deletion_pr("G01/relay/deletion/pr")]
+#[case::g01_relay_deletion_by_stranger("G01/relay/deletion/by-stranger")]
+#[case::g01_relay_deletion_by_stranger_address("G01/relay/deletion/by-stranger-address")]
+#[case::g01_relay_deletion_by_owner("G01/relay/deletion/by-owner")]
+#[case::g01_relay_deletion_mixed("G01/relay/deletion/mixed")]
+#[case::g01_relay_deletion_again("G01/relay/deletion/again")]
+#[case::g01_relay_deletion_again_address("G01/relay/deletion/again-address")]
+#[case::g01_relay_deletion_older_deletion("G01/relay/deletion/older-deletion")]
+#[case::g01_relay_deletion_of_deletion("G01/relay/deletion/of-deletion")]
+#[case::g01_relay_deletion_unknown("G01/relay/deletion/unknown")]
+#[case::g01_relay_deletion_empty("G01/relay/deletion/empty")]
+#[case::g01_relay_curation_told("G01/relay/curation/told")]
+#[case::g01_purgatory_ok_message_first_state("G01/purgatory/ok-message/first-state")]
+#[case::g01_purgatory_ok_message_update("G01/purgatory/ok-message/update")]
 #[case::g01_purgatory_ok_message_announcement("G01/purgatory/ok-message/announcement")]
-#[case::g01_purgatory_released_after_push("G01/purgatory/released/after-push")]
+#[case::g01_purgatory_ok_message_state("G01/purgatory/ok-message/state")]
+#[case::g01_purgatory_ok_message_pull_request("G01/purgatory/ok-message/pull-request")]
+#[case::g01_purgatory_not_served_refused_push("G01/purgatory/not-served/refused-push")]
+#[case::g01_purgatory_not_served_announcement_req("G01/purgatory/not-served/announcement-req")]
+#[case::g01_purgatory_not_served_announcement_count("G01/purgatory/not-served/announcement-count")]
+#[case::g01_purgatory_not_served_announcement_neg("G01/purgatory/not-served/announcement-neg")]
+#[case::g01_purgatory_not_served_announcement_live("G01/purgatory/not-served/announcement-live")]
+#[case::g01_purgatory_not_served_state_req("G01/purgatory/not-served/state-req")]
+#[case::g01_purgatory_not_served_state_count("G01/purgatory/not-served/state-count")]
+#[case::g01_purgatory_not_served_state_neg("G01/purgatory/not-served/state-neg")]
+#[case::g01_purgatory_not_served_state_live("G01/purgatory/not-served/state-live")]
+#[case::g01_purgatory_not_served_pull_request_req("G01/purgatory/not-served/pull-request-req")]
+#[case::g01_purgatory_not_served_pull_request_count("G01/purgatory/not-served/pull-request-count")]
+#[case::g01_purgatory_not_served_pull_request_neg("G01/purgatory/not-served/pull-request-neg")]
+#[case::g01_purgatory_not_served_pull_request_live("G01/purgatory/not-served/pull-request-live")]
+#[case::g01_purgatory_released_state_data_first("G01/purgatory/released/state-data-first")]
+#[case::g01_purgatory_released_announcement_data_first("G01/purgatory/released/announcement-data-first")]
+#[case::g01_purgatory_released_pull_request_data_first("G01/purgatory/released/pull-request-data-first")]
+#[case::g01_purgatory_released_announcement_req("G01/purgatory/released/announcement-req")]
+#[case::g01_purgatory_released_announcement_count("G01/purgatory/released/announcement-count")]
+#[case::g01_purgatory_released_announcement_neg("G01/purgatory/released/announcement-neg")]
+#[case::g01_purgatory_released_announcement_live("G01/purgatory/released/announcement-live")]
+#[case::g01_purgatory_released_state_req("G01/purgatory/released/state-req")]
+#[case::g01_purgatory_released_state_count("G01/purgatory/released/state-count")]
+#[case::g01_purgatory_released_state_neg("G01/purgatory/released/state-neg")]
+#[case::g01_purgatory_released_state_live("G01/purgatory/released/state-live")]
+#[case::g01_purgatory_released_pull_request_req("G01/purgatory/released/pull-request-req")]
+#[case::g01_purgatory_released_pull_request_count("G01/purgatory/released/pull-request-count")]
+#[case::g01_purgatory_released_pull_request_neg("G01/purgatory/released/pull-request-neg")]
+#[case::g01_purgatory_released_pull_request_live("G01/purgatory/released/pull-request-live")]
+#[case::g01_purgatory_nothing_to_wait_for_deleted("G01/purgatory/nothing-to-wait-for/deleted")]
+#[case::g01_purgatory_nothing_to_wait_for_renamed("G01/purgatory/nothing-to-wait-for/renamed")]
+#[case::g01_purgatory_nothing_to_wait_for_head_moved("G01/purgatory/nothing-to-wait-for/head-moved")]
+#[case::g01_purgatory_nothing_to_wait_for_rollback("G01/purgatory/nothing-to-wait-for/rollback")]
+#[case::g01_purgatory_nothing_to_wait_for_second_owner("G01/purgatory/nothing-to-wait-for/second-owner")]
+#[case::g01_purgatory_nothing_to_wait_for_maintainers_state("G01/purgatory/nothing-to-wait-for/maintainers-state")]
+#[case::g01_purgatory_nothing_to_wait_for_pull_request("G01/purgatory/nothing-to-wait-for/pull-request")]
+#[case::g01_purgatory_nothing_to_wait_for_refused_data("G01/purgatory/nothing-to-wait-for/refused-data")]
+#[case::g01_purgatory_nothing_to_wait_for_unsigned_data("G01/purgatory/nothing-to-wait-for/unsigned-data")]
+#[case::g01_purgatory_withdrawn_announced_again("G01/purgatory/withdrawn/announced-again")]
+#[case::g01_purgatory_withdrawn_by_a_stranger("G01/purgatory/withdrawn/by-a-stranger")]
+#[case::g01_purgatory_withdrawn_older_than_the_event("G01/purgatory/withdrawn/older-than-the-event")]
+#[case::g01_purgatory_withdrawn_replaced_announcement("G01/purgatory/withdrawn/replaced-announcement")]
+#[case::g01_purgatory_withdrawn_replaced_state("G01/purgatory/withdrawn/replaced-state")]
+#[case::g01_purgatory_withdrawn_not_by_an_older_one("G01/purgatory/withdrawn/not-by-an-older-one")]
+#[case::g01_purgatory_withdrawn_state_without_refs("G01/purgatory/withdrawn/state-without-refs")]
+#[case::g01_purgatory_withdrawn_tie_of_states_lower_first("G01/purgatory/withdrawn/tie-of-states-lower-first")]
+#[case::g01_purgatory_withdrawn_tie_of_announcements_lower_first("G01/purgatory/withdrawn/tie-of-announcements-lower-first")]
+#[case::g01_purgatory_withdrawn_tie_of_states_lower_second("G01/purgatory/withdrawn/tie-of-states-lower-second")]
+#[case::g01_purgatory_withdrawn_tie_of_announcements_lower_second("G01/purgatory/withdrawn/tie-of-announcements-lower-second")]
+#[case::g01_purgatory_withdrawn_announcement_by_id("G01/purgatory/withdrawn/announcement-by-id")]
+#[case::g01_purgatory_withdrawn_announcement_by_coordinate("G01/purgatory/withdrawn/announcement-by-coordinate")]
+#[case::g01_purgatory_withdrawn_state_by_id("G01/purgatory/withdrawn/state-by-id")]
+#[case::g01_purgatory_withdrawn_state_by_coordinate("G01/purgatory/withdrawn/state-by-coordinate")]
+#[case::g01_purgatory_withdrawn_pull_request_by_id("G01/purgatory/withdrawn/pull-request-by-id")]
+#[case::g01_purgatory_expires_announcement("G01/purgatory/expires/announcement")]
+#[case::g01_purgatory_expires_clock_restarts("G01/purgatory/expires/clock-restarts")]
+#[case::g01_purgatory_expires_state("G01/purgatory/expires/state")]
+#[case::g01_purgatory_expires_pull_request("G01/purgatory/expires/pull-request")]
 #[case::g01_nip11_document_is_json("G01/nip11/document/is-json")]
 #[case::g01_nip11_document_has_cors("G01/nip11/document/has-cors")]
 #[case::g01_nip11_document_among_other_types("G01/nip11/document/among-other-types")]
@@ -124,7 +1307,126 @@ async fn lmdb(#[case] id: &str) {
 #[case::g01_nip11_curation_absent_or_string("G01/nip11/curation/absent-or-string")]
 #[case::g01_nip11_limits_well_formed("G01/nip11/limits/well-formed")]
 #[case::g01_nip11_limits_message_length("G01/nip11/limits/message-length")]
+#[case::g01_nip11_limits_max_subscriptions("G01/nip11/limits/max-subscriptions")]
+#[case::g01_nip11_limits_max_message_length("G01/nip11/limits/max-message-length")]
+#[case::g01_nip11_limits_max_filters("G01/nip11/limits/max-filters")]
+#[case::g01_nip11_limits_max_subid_length("G01/nip11/limits/max-subid-length")]
+#[case::g01_nip11_limits_max_limit("G01/nip11/limits/max-limit")]
+#[case::g01_nip11_limits_default_limit("G01/nip11/limits/default-limit")]
+#[case::g01_nip11_limits_max_event_tags("G01/nip11/limits/max-event-tags")]
+#[case::g01_nip11_limits_max_content_length("G01/nip11/limits/max-content-length")]
+#[case::g01_nip11_limits_created_at_upper("G01/nip11/limits/created-at-upper")]
+#[case::g01_nip11_limits_created_at_lower("G01/nip11/limits/created-at-lower")]
+#[case::g01_nip11_limits_auth_required("G01/nip11/limits/auth-required")]
+#[case::g01_git_serves_before_ok("G01/git/serves/before-ok")]
+#[case::g01_git_serves_shallow_clone("G01/git/serves/shallow-clone")]
+#[case::g01_git_serves_shallow_clone_v0("G01/git/serves/shallow-clone-v0")]
+#[case::g01_git_serves_protocol_versions("G01/git/serves/protocol-versions")]
+#[case::g01_git_serves_not_announced("G01/git/serves/not-announced")]
+#[case::g01_git_serves_head_method("G01/git/serves/head-method")]
+#[case::g01_git_serves_probe("G01/git/serves/probe")]
+#[case::g01_git_serves_gzip("G01/git/serves/gzip")]
+#[case::g01_git_serves_chunked("G01/git/serves/chunked")]
+#[case::g01_git_serves_empty_clone_v0("G01/git/serves/empty-clone-v0")]
+#[case::g01_git_serves_clone_v0("G01/git/serves/clone-v0")]
+#[case::g01_git_serves_empty_clone_v1("G01/git/serves/empty-clone-v1")]
+#[case::g01_git_serves_clone_v1("G01/git/serves/clone-v1")]
+#[case::g01_git_serves_empty_clone_v2("G01/git/serves/empty-clone-v2")]
+#[case::g01_git_serves_clone_v2("G01/git/serves/clone-v2")]
+#[case::g01_git_serves_identifier_encodings("G01/git/serves/identifier-encodings")]
+#[case::g01_git_serves_identifier_raw_utf8("G01/git/serves/identifier-raw-utf8")]
+#[case::g01_git_serves_encoded_twice("G01/git/serves/encoded-twice")]
+#[case::g01_git_serves_traversal("G01/git/serves/traversal")]
+#[case::g01_git_serves_same_identifier("G01/git/serves/same-identifier")]
+#[case::g01_git_serves_identifier_spaces("G01/git/serves/identifier-spaces")]
+#[case::g01_git_serves_identifier_emoji("G01/git/serves/identifier-emoji")]
+#[case::g01_git_serves_identifier_percent("G01/git/serves/identifier-percent")]
+#[case::g01_git_serves_identifier_punctuation("G01/git/serves/identifier-punctuation")]
+#[case::g01_git_serves_identifier_dots("G01/git/serves/identifier-dots")]
+#[case::g01_git_serves_identifier_case("G01/git/serves/identifier-case")]
 #[case::g01_git_push_aligned_round_trip("G01/git/push-aligned/round-trip")]
+#[case::g01_git_push_aligned_many_refs("G01/git/push-aligned/many-refs")]
+#[case::g01_git_push_aligned_annotated_tag("G01/git/push-aligned/annotated-tag")]
+#[case::g01_git_push_aligned_with_what_is_there("G01/git/push-aligned/with-what-is-there")]
+#[case::g01_git_push_aligned_fast_forward("G01/git/push-aligned/fast-forward")]
+#[case::g01_git_push_aligned_force_push("G01/git/push-aligned/force-push")]
+#[case::g01_git_push_aligned_branch_becomes_folder("G01/git/push-aligned/branch-becomes-folder")]
+#[case::g01_git_push_aligned_big("G01/git/push-aligned/big")]
+#[case::g01_git_push_aligned_from_shallow_clone("G01/git/push-aligned/from-shallow-clone")]
+#[case::g01_git_push_aligned_atomic("G01/git/push-aligned/atomic")]
+#[case::g01_git_push_aligned_twice_at_once("G01/git/push-aligned/twice-at-once")]
+#[case::g01_git_push_aligned_repeated("G01/git/push-aligned/repeated")]
+#[case::g01_git_push_aligned_co_maintainer("G01/git/push-aligned/co-maintainer")]
+#[case::g01_git_push_aligned_role_tag("G01/git/push-aligned/role-tag")]
+#[case::g01_git_push_aligned_two_hops("G01/git/push-aligned/two-hops")]
+#[case::g01_git_push_aligned_cycle("G01/git/push-aligned/cycle")]
+#[case::g01_git_push_aligned_announced_after_the_state("G01/git/push-aligned/announced-after-the-state")]
+#[case::g01_git_push_aligned_two_states_waiting("G01/git/push-aligned/two-states-waiting")]
+#[case::g01_git_push_aligned_newer_of_two_first("G01/git/push-aligned/newer-of-two-first")]
+#[case::g01_git_push_aligned_older_than_served("G01/git/push-aligned/older-than-served")]
+#[case::g01_git_push_aligned_back_by_a_newer_state("G01/git/push-aligned/back-by-a-newer-state")]
+#[case::g01_git_push_aligned_targets_in_place("G01/git/push-aligned/targets-in-place")]
+#[case::g01_git_push_unauthorised_no_state("G01/git/push-unauthorised/no-state")]
+#[case::g01_git_push_unauthorised_partial("G01/git/push-unauthorised/partial")]
+#[case::g01_git_push_unauthorised_extra_branch("G01/git/push-unauthorised/extra-branch")]
+#[case::g01_git_push_unauthorised_extra_tag("G01/git/push-unauthorised/extra-tag")]
+#[case::g01_git_push_unauthorised_new_tag("G01/git/push-unauthorised/new-tag")]
+#[case::g01_git_push_unauthorised_other_commit("G01/git/push-unauthorised/other-commit")]
+#[case::g01_git_push_unauthorised_deletion("G01/git/push-unauthorised/deletion")]
+#[case::g01_git_push_unauthorised_stranger("G01/git/push-unauthorised/stranger")]
+#[case::g01_git_push_unauthorised_other_owner("G01/git/push-unauthorised/other-owner")]
+#[case::g01_git_push_unauthorised_removed_maintainer("G01/git/push-unauthorised/removed-maintainer")]
+#[case::g01_git_push_unauthorised_removed_while_waiting("G01/git/push-unauthorised/removed-while-waiting")]
+#[case::g01_git_push_unauthorised_older_content("G01/git/push-unauthorised/older-content")]
+#[case::g01_git_push_unauthorised_pr_branch("G01/git/push-unauthorised/pr-branch")]
+#[case::g01_git_push_unauthorised_other_namespaces("G01/git/push-unauthorised/other-namespaces")]
+#[case::g01_git_push_unauthorised_over_git_protocol("G01/git/push-unauthorised/over-git-protocol")]
+#[case::g01_git_push_unauthorised_without_objects("G01/git/push-unauthorised/without-objects")]
+#[case::g01_git_push_unauthorised_with_a_hole("G01/git/push-unauthorised/with-a-hole")]
+#[case::g01_git_push_unauthorised_broken_pack("G01/git/push-unauthorised/broken-pack")]
+#[case::g01_git_release_before_the_client_is_told("G01/git/release/before-the-client-is-told")]
+#[case::g01_git_release_newer_state("G01/git/release/newer-state")]
+#[case::g01_git_release_head("G01/git/release/head")]
+#[case::g01_git_release_head_without_ref("G01/git/release/head-without-ref")]
+#[case::g01_git_release_head_moves("G01/git/release/head-moves")]
+#[case::g01_git_release_head_not_listed("G01/git/release/head-not-listed")]
+#[case::g01_git_release_siblings("G01/git/release/siblings")]
+#[case::g01_git_release_siblings_later("G01/git/release/siblings-later")]
+#[case::g01_git_release_sibling_one_way("G01/git/release/sibling-one-way")]
+#[case::g01_git_release_sibling_keeps_newer("G01/git/release/sibling-keeps-newer")]
+#[case::g01_git_release_sibling_two_hops("G01/git/release/sibling-two-hops")]
+#[case::g01_git_nostr_refs_data_first("G01/git/nostr-refs/data-first")]
+#[case::g01_git_nostr_refs_event_first("G01/git/nostr-refs/event-first")]
+#[case::g01_git_nostr_refs_update("G01/git/nostr-refs/update")]
+#[case::g01_git_nostr_refs_other_tip("G01/git/nostr-refs/other-tip")]
+#[case::g01_git_nostr_refs_other_tip_first("G01/git/nostr-refs/other-tip-first")]
+#[case::g01_git_nostr_refs_other_repository("G01/git/nostr-refs/other-repository")]
+#[case::g01_git_nostr_refs_deletion("G01/git/nostr-refs/deletion")]
+#[case::g01_git_nostr_refs_malformed("G01/git/nostr-refs/malformed")]
+#[case::g01_git_nostr_refs_every_named_owner("G01/git/nostr-refs/every-named-owner")]
+#[case::g01_git_nostr_refs_every_named_owner_data_first("G01/git/nostr-refs/every-named-owner-data-first")]
+#[case::g01_git_nostr_refs_every_named_identifier("G01/git/nostr-refs/every-named-identifier")]
+#[case::g01_git_nostr_refs_every_named_identifier_data_first("G01/git/nostr-refs/every-named-identifier-data-first")]
+#[case::g01_git_nostr_refs_beside_heads("G01/git/nostr-refs/beside-heads")]
+#[case::g01_git_nostr_refs_expires("G01/git/nostr-refs/expires")]
+#[case::g01_git_wants_advertised("G01/git/wants/advertised")]
+#[case::g01_git_wants_advertised_when_empty("G01/git/wants/advertised-when-empty")]
+#[case::g01_git_wants_fetch_with_filter("G01/git/wants/fetch-with-filter")]
+#[case::g01_git_wants_as_browsers_ask("G01/git/wants/as-browsers-ask")]
+#[case::g01_git_wants_not_here("G01/git/wants/not-here")]
+#[case::g01_git_wants_blob_none_v0("G01/git/wants/blob-none-v0")]
+#[case::g01_git_wants_tree_0_v0("G01/git/wants/tree-0-v0")]
+#[case::g01_git_wants_commit_by_id_v0("G01/git/wants/commit-by-id-v0")]
+#[case::g01_git_wants_tree_by_id_v0("G01/git/wants/tree-by-id-v0")]
+#[case::g01_git_wants_blob_by_id_v0("G01/git/wants/blob-by-id-v0")]
+#[case::g01_git_wants_blob_none_v2("G01/git/wants/blob-none-v2")]
+#[case::g01_git_wants_tree_0_v2("G01/git/wants/tree-0-v2")]
+#[case::g01_git_wants_commit_by_id_v2("G01/git/wants/commit-by-id-v2")]
+#[case::g01_git_wants_tree_by_id_v2("G01/git/wants/tree-by-id-v2")]
+#[case::g01_git_wants_blob_by_id_v2("G01/git/wants/blob-by-id-v2")]
+#[case::g01_git_web_page("G01/git/web/page")]
+#[case::g01_git_web_not_hosted("G01/git/web/not-hosted")]
+#[case::g01_git_web_hostile_name("G01/git/web/hostile-name")]
 #[case::g01_cors_origin_nip11("G01/cors/origin/nip11")]
 #[case::g01_cors_origin_landing_page("G01/cors/origin/landing-page")]
 #[case::g01_cors_origin_on_404("G01/cors/origin/on-404")]
