@@ -206,6 +206,19 @@ impl Instance {
         self.restart().await;
     }
 
+    /// As [`Instance::restart_with`]; `false` when the process ends before it listens.
+    ///
+    /// # Panics
+    /// When the process cannot be started at all.
+    pub async fn tries_to_restart_with(&mut self, name: &str, value: &str) -> bool {
+        self.kill();
+        self.setup.unset(name);
+        self.setup.environment.push((name.to_owned(), value.to_owned()));
+        self.starts += 1;
+        self.running = Some(self.spawn());
+        self.listening(Instant::now() + WITHIN).await.is_ok()
+    }
+
     async fn start(&mut self) {
         let deadline = Instant::now() + WITHIN;
         loop {

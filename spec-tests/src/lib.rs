@@ -6,6 +6,7 @@
 pub mod disk;
 pub mod instance;
 pub mod process;
+pub mod raw_push;
 pub mod view;
 
 pub use instance::{Backend, Instance, Setup};

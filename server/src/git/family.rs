@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::files::{flush_folder, replace};
+use super::files::{flush_folder, remove_folder, replace};
 use crate::nip34::{Identifier, Oid};
 
 /// The families below one git data folder.
@@ -69,6 +69,18 @@ impl Families {
         )?;
         replace(&path.join("HEAD"), b"ref: refs/heads/none\n")?;
         flush_folder(&self.root)
+    }
+
+    /// Removes a family that never had an object; any other stays. Fine if it is not there.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn remove_empty(&self, identifier: &Identifier) -> io::Result<()> {
+        let packs = match fs::read_dir(self.objects(identifier).join("pack")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
+        if packs.count() == 0 { remove_folder(&self.path(identifier)) } else { Ok(()) }
     }
 
     /// Which of these objects are here.

@@ -33,6 +33,8 @@ pub struct Repositories {
     stripes: Vec<RwLock<()>>,
     hasher: RandomState,
     unsigned: Mutex<HashMap<Coordinate, Vec<RefEntry>>>,
+    /// Held while a folder is made in an owner's folder, and while an owner's empty folder is removed.
+    owners: Mutex<()>,
 }
 
 /// Why refs could not be read.
@@ -63,6 +65,7 @@ impl Repositories {
             stripes: (0..STRIPES).map(|_| RwLock::new(())).collect(),
             hasher: RandomState::new(),
             unsigned: Mutex::default(),
+            owners: Mutex::default(),
         }
     }
 
@@ -88,11 +91,12 @@ impl Repositories {
             return Ok(());
         }
         let _writing = self.stripe(repository).write();
+        let _owners = self.owners.lock();
         fs::create_dir_all(path.join("objects/info"))?;
         fs::create_dir_all(path.join("objects/pack"))?;
         fs::create_dir_all(path.join("refs/heads"))?;
         fs::create_dir_all(path.join("refs/tags"))?;
-        fs::write(path.join("config"), CONFIG)?;
+        replace(&path.join("config"), CONFIG.as_bytes())?;
         let family = format!("../../../.grasp/families/sha1/{}.git/objects\n", repository.identifier);
         replace(&path.join("objects/info/alternates"), family.as_bytes())?;
         // HEAD comes last: with it, the repository is there.
@@ -184,14 +188,21 @@ impl Repositories {
         self.cache.invalidate(repository);
     }
 
-    /// Removes a repository's folder. Its objects, if there are any, stay in the family.
+    /// Removes a repository's folder, and its owner's if that is empty then. Its objects, if there are any, stay in the
+    /// family.
     ///
     /// # Errors
     /// When the file system fails.
     pub fn remove(&self, repository: &Coordinate) -> io::Result<()> {
         let _writing = self.stripe(repository).write();
         self.cache.invalidate(repository);
-        remove_folder(&self.path(repository))
+        let path = self.path(repository);
+        remove_folder(&path)?;
+        let _owners = self.owners.lock();
+        match path.parent().map(fs::remove_dir) {
+            Some(Err(error)) if !is_in_use(&error) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Puts a repository's folder aside, under `.grasp/retired`: its refs are kept, its path is free. Can be repeated.
@@ -209,9 +220,17 @@ impl Repositories {
         fs::create_dir_all(&folder)?;
         let into = folder.join(format!("{}.git", repository.identifier));
         remove_folder(&into)?;
+        // One folder further down than before; whoever reads it meanwhile has found the family already.
+        let family = format!("../../../../families/sha1/{}.git/objects\n", repository.identifier);
+        replace(&from.join("objects/info/alternates"), family.as_bytes())?;
         fs::rename(&from, &into)?;
         flush_folder(&folder)
     }
+}
+
+/// The owner has other repositories, or the folder has gone already.
+fn is_in_use(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound)
 }
 
 const CONFIG: &str = "[core]
