@@ -24,6 +24,10 @@ const MAY_SKIP: &[(&str, &str)] = &[
         "the servers here are reached by an address, which has no case",
     ),
     ("G01/relay/rejects-unlisted/listed-default-port", "the servers here have ports from the system"),
+    ("G01/nip11/limits/max-limit", "5000 events are more than a guest publishes"),
+    ("G01/nip11/limits/default-limit", "500 events are more than a guest publishes"),
+    ("G01/nip11/limits/max-event-tags", "the server has no such limit"),
+    ("G01/nip11/limits/max-content-length", "the server has no such limit"),
 ];
 
 /// Expiry of the servers on which the patient checks run: long enough for what a check does before it.
