@@ -6,6 +6,7 @@
 
 mod publish;
 mod repository;
+mod shown;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -18,6 +19,7 @@ use tokio::sync::Mutex;
 
 pub use self::publish::is_served_by;
 pub use self::repository::{Hosted, pushed, refused_push};
+pub use self::shown::Shown;
 
 use crate::check::{CheckResult, fail};
 use crate::ledger::Ledger;
@@ -82,7 +84,8 @@ impl Context {
         transcript: Arc<Transcript>,
         ledger: Arc<Ledger>,
     ) -> Self {
-        let http = HttpClient::new(target.url.clone(), target.dialer.clone(), transcript.clone());
+        let http = HttpClient::new(target.url.clone(), target.dialer.clone(), transcript.clone())
+            .with_patience(target.patience);
         let git = GitClient::new(target.clone(), transcript.clone());
         let start = target.now().saturating_sub(HEAD_START);
         ledger.know(&owner);
@@ -163,6 +166,7 @@ impl Context {
         F: FnMut() -> Fut,
         Fut: Future<Output = CheckResult<bool>>,
     {
+        let within = self.target.patience.of(within);
         let deadline = Instant::now() + within;
         let mut pause = Duration::from_millis(50);
         while !probe().await? {

@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use grasp_audit::catalogue::{self, REQUIREMENTS};
 use grasp_audit::context::Expiry;
 use grasp_audit::report::{junit, terminal};
+use grasp_audit::target::patience::Patience;
 use grasp_audit::{Check, Options, Suite, probe, specs};
 use nostr::key::Keys;
 
@@ -95,6 +96,9 @@ struct AuditArgs {
     /// Write the report as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Multiply every wait by this: more than 1 for a slow or distant server
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
+    patience: f64,
     /// Leave on the server what was published
     #[arg(long)]
     no_cleanup: bool,
@@ -145,6 +149,7 @@ async fn audit(args: AuditArgs) -> Result<ExitCode, String> {
             nostr_ref: Duration::from_secs(args.nostr_ref_expiry),
         },
         cleanup: !args.no_cleanup,
+        patience: Patience::new(args.patience),
     };
     let suite = Suite::new(options).with_progress(Arc::new(progress::Shown::new()));
     if suite.selected().is_empty() {

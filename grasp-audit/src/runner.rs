@@ -13,6 +13,7 @@ use crate::check::{Check, Verdict};
 use crate::context::{Context, Expiry, MARK};
 use crate::ledger::Ledger;
 use crate::report::{CheckReport, Cleanup, Report};
+use crate::target::patience::Patience;
 use crate::target::transcript::Transcript;
 use crate::target::websocket::Relay;
 use crate::target::{Target, TargetError};
@@ -39,6 +40,8 @@ pub struct Options {
     pub expiry: Expiry,
     /// Delete at the end of each check what it published.
     pub cleanup: bool,
+    /// How long to wait for the server's answers.
+    pub patience: Patience,
 }
 
 impl Default for Options {
@@ -52,6 +55,7 @@ impl Default for Options {
             patient: false,
             expiry: Expiry::default(),
             cleanup: true,
+            patience: Patience::default(),
         }
     }
 }
@@ -114,7 +118,9 @@ impl Suite {
     /// # Errors
     /// Only when no check could begin: a wrong URL, an unreachable server.
     pub async fn run(self, url: &str) -> Result<Report, TargetError> {
-        let target = Arc::new(Target::discover(url, self.options.ca.clone()).await?);
+        let target = Arc::new(
+            Target::discover(url, self.options.ca.clone()).await?.with_patience(self.options.patience),
+        );
         let (started, clock) = (target.now(), Instant::now());
         let checks = self.selected();
         self.progress.begins(checks.len());

@@ -7,6 +7,9 @@ pub mod http;
 mod inbox;
 pub mod limits;
 pub mod message;
+pub mod negentropy;
+pub mod patience;
+pub mod receive_pack;
 pub mod smart_http;
 pub mod stream;
 pub mod transcript;
@@ -21,6 +24,7 @@ use serde_json::Value;
 
 use self::http::{HttpClient, HttpError};
 use self::limits::Limits;
+use self::patience::Patience;
 use self::stream::Dialer;
 use self::transcript::Transcript;
 use self::url::{ServiceUrl, UrlError};
@@ -69,6 +73,8 @@ pub struct Target {
     pub clock_offset: i64,
     /// Root certificates for git, when `--ca` named some.
     pub ca: Option<PathBuf>,
+    /// How long to wait for its answers.
+    pub patience: Patience,
 }
 
 impl Target {
@@ -92,7 +98,15 @@ impl Target {
             dialer,
             nip11,
             ca,
+            patience: Patience::default(),
         })
+    }
+
+    /// The same server, waited for with this patience.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// The server's unix time in seconds, as well as we know it.
@@ -108,5 +122,14 @@ impl Target {
             .as_ref()
             .and_then(|document| document["supported_grasps"].as_array())
             .is_some_and(|listed| listed.iter().any(|entry| entry.as_str() == Some(grasp)))
+    }
+
+    /// Whether NIP-11 lists a NIP, by its number.
+    #[must_use]
+    pub fn supports_nip(&self, nip: u64) -> bool {
+        self.nip11
+            .as_ref()
+            .and_then(|document| document["supported_nips"].as_array())
+            .is_some_and(|listed| listed.iter().any(|entry| entry.as_u64() == Some(nip)))
     }
 }

@@ -1,1 +1,11 @@
-//! Placeholder.
+//! The gate: the reference server as a process of its own, examined by the suite, by crashes, races and properties.
+//!
+//! This library is the harness that the tests share. What it cannot do ends the test with a reason, so it panics
+//! where other code would return an error. It knows the server's folders, which the suite does not.
+
+pub mod disk;
+pub mod instance;
+pub mod process;
+pub mod view;
+
+pub use instance::{Backend, Instance, Setup};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use grasp_fixtures::Draft;
 use nostr::event::{Event, EventId};
+use nostr::key::Keys;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -69,6 +70,43 @@ impl Context {
         Ok(reply)
     }
 
+    /// Publishes; the answer must be `OK false` with a message beginning `prefix`, `invalid:` for example.
+    ///
+    /// # Errors
+    /// A failure when it is not.
+    pub async fn refused_as<E: Serialize + ?Sized>(&self, event: &E, prefix: &str) -> CheckResult<OkReply> {
+        let reply = self.refused(event).await?;
+        let expected = format!("OK false with `{prefix} …` for {}", self.describe(event));
+        expect(reply.message.starts_with(prefix), expected, &reply)?;
+        Ok(reply)
+    }
+
+    /// Goes on only when NIP-11 lists this NIP.
+    ///
+    /// # Errors
+    /// A skip when it does not.
+    pub fn needs_nip(&self, nip: u64) -> CheckResult {
+        if self.target.supports_nip(nip) {
+            return Ok(());
+        }
+        Err(skip(format!("supported_nips does not list {nip}")))
+    }
+
+    /// Remembers an event that was published past this context, so that it is taken back at the end.
+    pub fn keeps(&self, event: &Event) {
+        self.ledger.published(&serde_json::to_value(event).unwrap_or_default());
+    }
+
+    /// Signs and publishes, which must be taken.
+    ///
+    /// # Errors
+    /// A failure when it is not.
+    pub async fn publishes(&self, author: &Keys, draft: impl Into<Draft>) -> CheckResult<Event> {
+        let event = self.sign(author, draft);
+        self.accepted(&event).await?;
+        Ok(event)
+    }
+
     /// Everything stored that matches, asked on the check's own connection.
     ///
     /// # Errors
@@ -92,6 +130,18 @@ impl Context {
     pub async fn served(&self, event: &Event) -> CheckResult {
         let what = format!("{} is served", self.describe(event));
         self.eventually(&what, SETTLES_WITHIN, || self.is_served(event)).await
+    }
+
+    /// The event must be served at this very moment: what led to it is over.
+    ///
+    /// # Errors
+    /// A failure when it is not.
+    pub async fn served_already(&self, event: &Event) -> CheckResult {
+        expect(
+            self.is_served(event).await?,
+            format!("{} is served, at once", self.describe(event)),
+            "REQ by its id does not find it",
+        )
     }
 
     /// The event must not be served now: by id or by author and kind.

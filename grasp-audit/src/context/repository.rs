@@ -1,6 +1,6 @@
 //! Repositories of a check, announced, waiting or hosted: the git half of a check's sentences.
 
-use grasp_fixtures::{Announcement, Output, Repository, State, events};
+use grasp_fixtures::{Announcement, Output, Repository, State, events, keys};
 use nostr::event::Event;
 use nostr::key::Keys;
 
@@ -100,11 +100,40 @@ impl Context {
     /// # Errors
     /// A failure when either is not accepted.
     pub async fn waiting_repository_of(&self, owner: &Keys, identifier: &str) -> CheckResult<Hosted> {
-        let (repository, tip) = self.local_repository().await?;
-        let announcement = self.sign(owner, self.announcement_of(owner, identifier).draft());
+        let announcement = self.announcement_of(owner, identifier);
+        self.waiting_repository_as(owner, &announcement).await
+    }
+
+    /// As [`Context::waiting_repository`], with an announcement of the check's own making.
+    ///
+    /// # Errors
+    /// A failure when announcement or state is not accepted.
+    pub async fn waiting_repository_as(
+        &self,
+        owner: &Keys,
+        announcement: &Announcement,
+    ) -> CheckResult<Hosted> {
+        self.waiting_repository_at(owner, announcement, None).await
+    }
+
+    /// As [`Context::waiting_repository_as`], with a state of this time, in unix seconds.
+    ///
+    /// # Errors
+    /// A failure when announcement or state is not accepted.
+    pub async fn waiting_repository_at(
+        &self,
+        owner: &Keys,
+        announcement: &Announcement,
+        state_at: Option<u64>,
+    ) -> CheckResult<Hosted> {
+        let identifier = announcement.identifier.as_str();
+        let announcement = self.sign(owner, announcement.draft());
         self.accepted(&announcement).await?;
+        let (repository, tip) = self.local_repository().await?;
         let state = State::new(identifier).branch("main", &tip).head("main");
-        let state = self.sign(owner, state.draft());
+        let mut state = state.draft();
+        state.created_at = state_at;
+        let state = self.sign(owner, state);
         self.accepted(&state).await?;
         Ok(Hosted {
             coordinate: events::coordinate(&owner.public_key(), identifier),
@@ -132,11 +161,83 @@ impl Context {
     /// # Errors
     /// A failure when any of it does not happen.
     pub async fn hosted_repository_of(&self, owner: &Keys, identifier: &str) -> CheckResult<Hosted> {
-        let hosted = self.waiting_repository_of(owner, identifier).await?;
-        pushed(self.git.push(&hosted.repository, &hosted.url, &["refs/heads/main"]).await?)?;
+        let announcement = self.announcement_of(owner, identifier);
+        self.hosted_repository_as(owner, &announcement).await
+    }
+
+    /// As [`Context::hosted_repository`], with an announcement of the check's own making.
+    ///
+    /// # Errors
+    /// A failure when any of it does not happen.
+    pub async fn hosted_repository_as(
+        &self,
+        owner: &Keys,
+        announcement: &Announcement,
+    ) -> CheckResult<Hosted> {
+        let hosted = self.waiting_repository_as(owner, announcement).await?;
+        self.push(&hosted, &["refs/heads/main"]).await?;
         self.served(&hosted.announcement).await?;
         self.served(&hosted.state).await?;
         Ok(hosted)
+    }
+
+    /// Signs and publishes a state, which must be taken.
+    ///
+    /// # Errors
+    /// A failure when it is not.
+    pub async fn state_by(&self, author: &Keys, state: &State) -> CheckResult<Event> {
+        let event = self.sign(author, state.draft());
+        self.accepted(&event).await?;
+        Ok(event)
+    }
+
+    /// `git push <url> <arguments>` out of the repository's local data, which must succeed.
+    ///
+    /// # Errors
+    /// A failure with the terminal's text when it does not.
+    pub async fn push(&self, hosted: &Hosted, arguments: &[&str]) -> CheckResult<Output> {
+        let output = self.git.push(&hosted.repository, &hosted.url, arguments);
+        pushed(output.await?)
+    }
+
+    /// The same, which must be refused with a reason per ref.
+    ///
+    /// # Errors
+    /// A failure with the terminal's text when it is not.
+    pub async fn push_refused(&self, hosted: &Hosted, arguments: &[&str]) -> CheckResult<Output> {
+        let output = self.git.push(&hosted.repository, &hosted.url, arguments);
+        refused_push(output.await?)
+    }
+}
+
+impl Hosted {
+    /// A commit on top of the tip that nobody else has; no ref moves.
+    ///
+    /// # Errors
+    /// When git cannot run.
+    pub async fn commit(&self, file: &str) -> CheckResult<String> {
+        self.commit_on(file, &[&self.tip]).await
+    }
+
+    /// A commit with these parents that nobody else has; no ref moves.
+    ///
+    /// # Errors
+    /// When git cannot run.
+    pub async fn commit_on(&self, file: &str, parents: &[&str]) -> CheckResult<String> {
+        let content = format!("{}\n", keys::random_suffix(20));
+        Ok(self.repository.commit(file, &content, parents).await?)
+    }
+
+    /// A state of this repository's identifier without refs.
+    #[must_use]
+    pub fn no_refs(&self) -> State {
+        State::new(&self.identifier)
+    }
+
+    /// A state of this repository's identifier with `main` at `tip` and `HEAD` on it.
+    #[must_use]
+    pub fn main_at(&self, tip: &str) -> State {
+        self.no_refs().branch("main", tip).head("main")
     }
 }
 

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::ANSWER_WITHIN;
+use super::patience::Patience;
 use super::stream::Dialer;
 use super::transcript::Transcript;
 use super::url::ServiceUrl;
@@ -118,13 +119,21 @@ pub struct HttpClient {
     url: ServiceUrl,
     dialer: Dialer,
     transcript: Arc<Transcript>,
+    patience: Patience,
 }
 
 impl HttpClient {
     /// A client for the service that records into `transcript`.
     #[must_use]
     pub fn new(url: ServiceUrl, dialer: Dialer, transcript: Arc<Transcript>) -> Self {
-        Self { url, dialer, transcript }
+        Self { url, dialer, transcript, patience: Patience::default() }
+    }
+
+    /// The same client with this patience.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// `GET <path>`.
@@ -167,11 +176,12 @@ impl HttpClient {
         headers: &[(&str, &str)],
         body: Bytes,
     ) -> Result<Response, HttpError> {
+        let within = self.patience.of(ANSWER_WITHIN);
         for attempt in 0..=MAX_BACKOFFS {
             let exchange = self.exchange(method, path, headers, body.clone());
-            let response = match tokio::time::timeout(ANSWER_WITHIN, exchange).await {
+            let response = match tokio::time::timeout(within, exchange).await {
                 Ok(response) => response,
-                Err(_) => Err(HttpError::Late(ANSWER_WITHIN)),
+                Err(_) => Err(HttpError::Late(within)),
             };
             match &response {
                 Ok(response) => self.transcript.received("http", &describe(response)),
@@ -199,7 +209,7 @@ impl HttpClient {
         let (mut answer, mut buffer) = (Vec::new(), vec![0; 16 * 1024]);
         while answer.len() < MAX_BODY {
             let quiet = if answer.is_empty() { ANSWER_WITHIN } else { Duration::from_secs(2) };
-            match tokio::time::timeout(quiet, stream.read(&mut buffer)).await {
+            match tokio::time::timeout(self.patience.of(quiet), stream.read(&mut buffer)).await {
                 Ok(Ok(read)) if read > 0 => answer.extend_from_slice(&buffer[..read]),
                 _ => break,
             }

@@ -20,6 +20,7 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use super::inbox::Inbox;
 use super::limits::PUBLISHED_PER_CONNECTION;
 use super::message::RelayMessage;
+use super::patience::Patience;
 use super::transcript::Transcript;
 use super::{ANSWER_WITHIN, Target};
 use crate::check::{Ending, fail};
@@ -103,6 +104,7 @@ pub struct Relay {
     max_subscriptions: Option<usize>,
     max_message: Option<usize>,
     upgrade: HeaderMap,
+    patience: Patience,
     transcript: Arc<Transcript>,
     channel: String,
 }
@@ -137,7 +139,7 @@ impl Relay {
         let config =
             WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
         let handshake = tokio_tungstenite::client_async_with_config(request, stream, Some(config));
-        let (socket, response) = tokio::time::timeout(ANSWER_WITHIN, handshake)
+        let (socket, response) = tokio::time::timeout(target.patience.of(ANSWER_WITHIN), handshake)
             .await
             .map_err(|_| RelayError::Late { what: "101 response".into(), within: ANSWER_WITHIN })?
             .map_err(upgrade)?;
@@ -184,6 +186,7 @@ impl Relay {
             max_subscriptions: target.limits.max_subscriptions,
             max_message: target.limits.max_message_length,
             upgrade: response.headers().clone(),
+            patience: target.patience,
             transcript,
             channel,
         })
@@ -249,6 +252,23 @@ impl Relay {
         self.ok(&wanted).await
     }
 
+    /// Publishes without waiting for the answer: [`Relay::ok_for`] does.
+    ///
+    /// # Errors
+    /// When the connection has ended or the message is longer than the server takes.
+    pub async fn send_publish(&self, event: &Event) -> Result<(), RelayError> {
+        self.published.fetch_add(1, Ordering::Relaxed);
+        self.send_json(&json!(["EVENT", event])).await
+    }
+
+    /// The answer to an event that was sent before.
+    ///
+    /// # Errors
+    /// When no OK for its id comes.
+    pub async fn ok_for(&self, event: &Event) -> Result<OkReply, RelayError> {
+        self.ok(&event.id.to_hex()).await
+    }
+
     /// Answers the challenge (NIP-42) with this signed event of kind 22242.
     ///
     /// # Errors
@@ -293,13 +313,55 @@ impl Relay {
                 "more than {open} subscriptions are needed, the server allows no more"
             )));
         }
-        let mut request = vec![json!("REQ"), json!(subscription.id)];
+        subscription.stored = self.ask(&subscription.id, filters).await?;
+        Ok(subscription)
+    }
+
+    /// Opens (or replaces) the subscription called `id` and returns what is stored, until EOSE; it stays open, and
+    /// nobody closes it: for checks about subscription ids.
+    ///
+    /// # Errors
+    /// When it is refused, or no EOSE comes, or something does not verify.
+    pub async fn ask(&self, id: &str, filters: &[Value]) -> Result<Vec<Event>, RelayError> {
+        let mut request = vec![json!("REQ"), json!(id)];
         request.extend(filters.iter().cloned());
         self.send_json(&Value::Array(request)).await?;
-        while let Some(event) = subscription.next_until_eose().await? {
-            subscription.stored.push(event);
+        let mut stored = Vec::new();
+        while let Some(event) = self.heard(id, ANSWER_WITHIN).await? {
+            stored.push(event);
         }
-        Ok(subscription)
+        Ok(stored)
+    }
+
+    /// The next event for the subscription called `id`, or `None` for its EOSE.
+    ///
+    /// # Errors
+    /// When neither comes in time, the subscription or the connection ends, or the event does not verify.
+    pub async fn heard(&self, id: &str, within: Duration) -> Result<Option<Event>, RelayError> {
+        self.take("EVENT or EOSE", within, |message| match message {
+            RelayMessage::Event { subscription, event } if subscription == id => {
+                Some(verified(event).map(Some))
+            }
+            RelayMessage::Eose(subscription) if subscription == id => Some(Ok(None)),
+            RelayMessage::Closed { subscription, reason } if subscription == id => {
+                Some(Err(RelayError::Closed(reason.clone())))
+            }
+            _ => None,
+        })
+        .await
+    }
+
+    /// Whether an event for the subscription called `id` has come by now and was not taken yet.
+    #[must_use]
+    pub fn has_heard(&self, id: &str, event: &Event) -> bool {
+        let wanted = event.id.to_hex();
+        let named = |message: &RelayMessage| match message {
+            RelayMessage::Event { subscription, event } if subscription == id => {
+                (event["id"].as_str() == Some(&wanted)).then_some(())
+            }
+            _ => None,
+        };
+        self.inbox.find(named).is_some()
     }
 
     /// The relay's count (NIP-45); `None` when it does not answer COUNT.
@@ -314,48 +376,6 @@ impl Relay {
         self.take("COUNT", ANSWER_WITHIN, |message| match message {
             RelayMessage::Count { subscription, count } if *subscription == wanted => Some(Ok(Some(*count))),
             RelayMessage::Closed { subscription, .. } if *subscription == wanted => Some(Ok(None)),
-            RelayMessage::Notice(_) => Some(Ok(None)),
-            _ => None,
-        })
-        .await
-    }
-
-    /// Ids the relay has for a filter, by negentropy (NIP-77) against an empty set; `None` when it does not speak it.
-    ///
-    /// # Errors
-    /// When the connection ends or the relay's messages cannot be read.
-    pub async fn neg_ids(&self, filter: &Value) -> Result<Option<Vec<String>>, RelayError> {
-        let garbled = |error: negentropy::Error| RelayError::Forged(format!("negentropy: {error}"));
-        let mut storage = negentropy::NegentropyStorageVector::new();
-        storage.seal().map_err(garbled)?;
-        let mut ours = negentropy::Negentropy::owned(storage, 60_000).map_err(garbled)?;
-        let (mut have, mut need) = (Vec::new(), Vec::new());
-        let wanted = self.fresh_id();
-        let first = hex::encode(ours.initiate().map_err(garbled)?);
-        let mut message = json!(["NEG-OPEN", wanted, filter, first]);
-        for _round in 0..64 {
-            self.send_json(&message).await?;
-            let answer = self.neg_answer(&wanted).await?;
-            let Some(bytes) = answer else { return Ok(None) };
-            match ours.reconcile_with_ids(&bytes, &mut have, &mut need).map_err(garbled)? {
-                Some(next) => message = json!(["NEG-MSG", wanted, hex::encode(next)]),
-                None => break,
-            }
-        }
-        self.send_json(&json!(["NEG-CLOSE", wanted])).await?;
-        Ok(Some(need.iter().map(|id| hex::encode(id.as_slice())).collect()))
-    }
-
-    async fn neg_answer(&self, wanted: &str) -> Result<Option<Vec<u8>>, RelayError> {
-        self.take("NEG-MSG", ANSWER_WITHIN, |message| match message {
-            RelayMessage::NegMsg { subscription, hex } if subscription == wanted => {
-                Some(hex::decode(hex).map(Some).map_err(|_| RelayError::Forged("NEG-MSG is no hex".into())))
-            }
-            RelayMessage::NegErr { subscription, .. } | RelayMessage::Closed { subscription, .. }
-                if subscription == wanted =>
-            {
-                Some(Ok(None))
-            }
             RelayMessage::Notice(_) => Some(Ok(None)),
             _ => None,
         })
@@ -417,6 +437,7 @@ impl Relay {
         within: Duration,
         mut wanted: impl FnMut(&RelayMessage) -> Option<Result<T, RelayError>>,
     ) -> Result<T, RelayError> {
+        let within = self.patience.of(within);
         let deadline = Instant::now() + within;
         loop {
             let arrival = self.inbox.arrival();
@@ -433,7 +454,7 @@ impl Relay {
         }
     }
 
-    fn fresh_id(&self) -> String {
+    pub(super) fn fresh_id(&self) -> String {
         format!("audit-{}", self.next_id.fetch_add(1, Ordering::Relaxed))
     }
 
@@ -466,7 +487,7 @@ impl Subscription<'_> {
     /// # Errors
     /// When the subscription or the connection ends, or the event does not verify.
     pub async fn next_event(&mut self, within: Duration) -> Result<Option<Event>, RelayError> {
-        match self.step(within).await {
+        match self.relay.heard(&self.id, within).await {
             Ok(event) => Ok(event),
             Err(RelayError::Late { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -481,27 +502,6 @@ impl Subscription<'_> {
         self.open = false;
         self.relay.subscriptions.fetch_sub(1, Ordering::Relaxed);
         self.relay.send_json(&json!(["CLOSE", self.id])).await
-    }
-
-    async fn next_until_eose(&mut self) -> Result<Option<Event>, RelayError> {
-        self.step(ANSWER_WITHIN).await
-    }
-
-    /// The next event, or `None` for EOSE.
-    async fn step(&mut self, within: Duration) -> Result<Option<Event>, RelayError> {
-        let id = self.id.clone();
-        self.relay
-            .take("EVENT or EOSE", within, |message| match message {
-                RelayMessage::Event { subscription, event } if *subscription == id => {
-                    Some(verified(event).map(Some))
-                }
-                RelayMessage::Eose(subscription) if *subscription == id => Some(Ok(None)),
-                RelayMessage::Closed { subscription, reason } if *subscription == id => {
-                    Some(Err(RelayError::Closed(reason.clone())))
-                }
-                _ => None,
-            })
-            .await
     }
 }
 

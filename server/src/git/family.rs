@@ -107,7 +107,7 @@ impl Families {
         oids.iter().map(|oid| peel(&odb, *oid)).collect()
     }
 
-    /// Moves the packs of a quarantine in: `.pack` first, `.idx` last, then flushed. Can be repeated.
+    /// Links the packs of a quarantine or an upload in: `.pack` first, `.idx` last, then flushed. Can be repeated.
     ///
     /// # Errors
     /// When the file system fails.
@@ -129,11 +129,10 @@ impl Families {
             let Some(name) = path.file_name().filter(|_| is_pack_file) else { continue };
             fs::File::open(&path)?.sync_all()?;
             let target = into.join(name);
-            if target.exists() {
-                // Named by content: the same pack is here already.
-                fs::remove_file(&path)?;
-            } else {
-                fs::rename(&path, &target)?;
+            // Linked, not moved: what is undone after a crash must still be where it came from, which for an upload
+            // is a place that was promised. Named by content: what has the name already is the same pack.
+            if !target.exists() {
+                fs::hard_link(&path, &target)?;
             }
         }
         flush_folder(&into)

@@ -285,7 +285,7 @@ impl House {
         let (house, identifier) = (Arc::clone(self), repository.identifier.clone());
         tokio::spawn(async move {
             let Ok(_one) = house.upkeep.try_acquire() else { return };
-            let _adopting = house.locks.lock(&BTreeSet::from([identifier.clone()])).await;
+            // No lock: only packs that were there at the beginning are rolled up, new ones may come meanwhile.
             match house.families.upkeep(&identifier).status().await {
                 Ok(status) if status.success() => tracing::info!(%identifier, "family repacked"),
                 Ok(status) => tracing::warn!(%identifier, %status, "a family could not be repacked"),

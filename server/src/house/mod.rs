@@ -92,6 +92,8 @@ pub struct House {
     pub(crate) holds: Holds,
     /// Records that were written but could not be finished; done before anything else.
     pub(crate) unfinished: Mutex<BTreeMap<u64, CommitRecord>>,
+    /// Held by whoever finishes them.
+    pub(crate) finishing: tokio::sync::Mutex<()>,
     pub(crate) next_record: AtomicU64,
     pub(crate) upkeep: Semaphore,
     operations: Arc<Semaphore>,

@@ -63,6 +63,7 @@ impl House {
             locks: super::locks::Locks::default(),
             holds: super::locks::Holds::default(),
             unfinished: Mutex::default(),
+            finishing: tokio::sync::Mutex::default(),
             next_record: AtomicU64::new(0),
             upkeep: Semaphore::new(1),
             operations: Arc::new(Semaphore::new(OPERATIONS)),

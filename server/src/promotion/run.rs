@@ -71,8 +71,12 @@ impl Meeting<'_> {
         if self.record.is_empty() {
             return Ok(());
         }
-        house.unfinished.lock().insert(number, self.record);
-        house.finish(number).await
+        let finished = house.finish(number, &self.record).await;
+        if finished.is_err() {
+            // The caller holds the locks of its families: nobody has seen them in between.
+            house.unfinished.lock().insert(number, self.record);
+        }
+        finished
     }
 }
 
@@ -120,25 +124,30 @@ impl House {
         Ok(())
     }
 
-    /// Finishes what could not be finished before, if there is any such record.
+    /// Finishes what could not be finished before, if there is any such record; one caller at a time, whichever
+    /// families it concerns, and each record stays listed until it is done: nobody overtakes it.
     pub(crate) async fn finish_all(&self) -> Result<(), HouseError> {
-        let open: Vec<u64> = self.unfinished.lock().keys().copied().collect();
-        for number in open {
-            self.finish(number).await?;
+        if self.unfinished.lock().is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let _alone = self.finishing.lock().await;
+        loop {
+            let first =
+                self.unfinished.lock().iter().next().map(|(number, record)| (*number, record.clone()));
+            let Some((number, record)) = first else { return Ok(()) };
+            self.finish(number, &record).await?;
+            self.unfinished.lock().remove(&number);
+        }
     }
 
     /// Steps 4 to 7 for a record that is written.
-    async fn finish(&self, number: u64) -> Result<(), HouseError> {
-        let Some(record) = self.unfinished.lock().get(&number).cloned() else { return Ok(()) };
-        self.apply_refs(&record)?;
+    async fn finish(&self, number: u64, record: &CommitRecord) -> Result<(), HouseError> {
+        self.apply_refs(record)?;
         point("before-serve");
-        self.apply_events(&record).await?;
+        self.apply_events(record).await?;
         point("served");
-        self.close(number, &record)?;
+        self.close(number, record)?;
         point("record-closed");
-        self.unfinished.lock().remove(&number);
         Ok(())
     }
 

@@ -13,6 +13,9 @@ use nostr_database::{NostrDatabase, RejectedReason, SaveEventStatus};
 use nostr_lmdb::NostrLmdb;
 use nostr_memory::MemoryDatabase;
 
+/// Questions to LMDB at the same time: more than tokio has blocking threads (512), which is where they run.
+const MAX_READERS: u32 = 1024;
+
 /// The store of served events. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct EventStore {
@@ -45,7 +48,12 @@ impl EventStore {
     /// # Errors
     /// When the environment cannot be opened.
     pub async fn lmdb(folder: &Path) -> Result<Self, EventStoreError> {
-        let database = NostrLmdb::builder(folder).process_nip09(false).process_nip62(false).build().await?;
+        let database = NostrLmdb::builder(folder)
+            .process_nip09(false)
+            .process_nip62(false)
+            .max_readers(MAX_READERS)
+            .build()
+            .await?;
         Ok(Self { database: Arc::new(database) })
     }
 

@@ -1,51 +1,59 @@
-//! G01/relay: the relay, and which events it takes.
+//! G01/relay: the relay, and which events it takes. One file per row of the catalogue.
 
-use grasp_fixtures::{Announcement, forged};
+mod curation;
+mod deletion;
+mod maintainers;
+mod nip01;
+mod related;
+mod repository_events;
+mod unlisted;
+mod unrelated;
+
+use nostr::event::Event;
+use nostr::key::Keys;
 
 use crate::check::{Check, CheckResult};
-use crate::context::Context;
+use crate::context::{Context, Hosted, SETTLES_WITHIN};
+use grasp_fixtures::{Draft, events};
 
 /// The checks of this section.
 #[must_use]
 pub fn checks() -> Vec<Check> {
-    vec![
-        Check::new(
-            "G01/relay/nip01",
-            "forged-signature",
-            "an announcement whose signature somebody else made is refused",
-            forged_signature,
-        ),
-        Check::new(
-            "G01/relay/accepts-repository-events",
-            "announcement",
-            "an announcement that lists the service is taken",
-            announcement,
-        ),
-        Check::new(
-            "G01/relay/rejects-unlisted",
-            "other-service",
-            "an announcement that lists only another service is refused",
-            other_service,
-        ),
+    [
+        nip01::checks(),
+        repository_events::checks(),
+        maintainers::checks(),
+        unlisted::checks(),
+        related::checks(),
+        unrelated::checks(),
+        deletion::checks(),
+        curation::checks(),
     ]
+    .concat()
 }
 
-async fn forged_signature(ctx: Context) -> CheckResult {
-    let event = ctx.sign(&ctx.owner, ctx.announcement().draft());
-    ctx.refused(&forged::bad_signature(&event)).await?;
-    ctx.accepted(&event).await?; // the forgery must not stand in the way of the genuine event
-    Ok(())
+/// An issue about a hosted repository, unsigned.
+fn issue(hosted: &Hosted) -> Draft {
+    events::issue(&hosted.coordinate, "found by the audit", "it only looks broken")
 }
 
-async fn announcement(ctx: Context) -> CheckResult {
-    ctx.announce().await.map(drop)
+/// Somebody's issue about a hosted repository, published and taken.
+async fn filed_issue(ctx: &Context, hosted: &Hosted, author: &Keys) -> CheckResult<Event> {
+    ctx.publishes(author, issue(hosted)).await
 }
 
-async fn other_service(ctx: Context) -> CheckResult {
-    let elsewhere = Announcement::new(&ctx.identifier)
-        .clone_url("https://grasp.invalid/x.git")
-        .relay("wss://grasp.invalid");
-    let event = ctx.sign(&ctx.owner, elsewhere.draft());
-    ctx.refused(&event).await?;
-    ctx.not_served(&event).await
+/// Whether git is answered at the repository's path: with `status`, now or soon.
+async fn path_answers(ctx: &Context, path: &str, status: u16) -> CheckResult {
+    let query = format!("{path}/info/refs?service=git-upload-pack");
+    let what = format!("GET {query} is answered {status}");
+    let asks = || async { Ok(ctx.http.get(&query, &[]).await?.status == status) };
+    ctx.eventually(&what, SETTLES_WITHIN, asks).await
+}
+
+/// Two versions of one replaceable event, signed for the same second: the one with the lower id first.
+fn twins(ctx: &Context, author: &Keys, version: impl Fn(&str) -> Draft) -> (Event, Event) {
+    let second = ctx.later();
+    let one = ctx.sign(author, version("one").at(second));
+    let other = ctx.sign(author, version("other").at(second));
+    if one.id.to_hex() < other.id.to_hex() { (one, other) } else { (other, one) }
 }

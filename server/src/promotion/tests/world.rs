@@ -241,5 +241,12 @@ impl World {
             let pull = self.family.pulls.remove(&id).unwrap();
             self.pulls_served.insert(id, pull);
         }
+        // A repository that is announced after a pull request was served gets its ref (`Meeting::welcome`).
+        for pull in self.pulls_served.values() {
+            let hosted = pull.repositories.iter().filter(|named| self.family.is_hosted(&named.owner));
+            for (named, tip) in hosted.zip(pull.tip.into_iter().cycle()) {
+                self.refs.entry(named.owner).or_default().insert(RefName::nostr(&pull.id), tip);
+            }
+        }
     }
 }

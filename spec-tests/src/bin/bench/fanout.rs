@@ -1,0 +1,117 @@
+//! Live delivery: to 200 subscribers of one filter beside a bare broadcast of the same bytes, and to 2 of 200 beside
+//! those 2 alone. The clients are the same program on both sides.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use futures_util::future::try_join_all;
+use nostr::event::Event;
+
+use crate::broadcast;
+use crate::events::{issues, served};
+use crate::figure::{Line, Target};
+use crate::process::Process;
+use crate::server::Server;
+use crate::socket::{Socket, event_frame};
+use crate::{Bench, Result};
+
+const SUBSCRIBERS: usize = 200;
+/// Those of the second measurement whose filter matches.
+const FEW: usize = 2;
+/// How many events the publisher has unanswered.
+const IN_FLIGHT: usize = 64;
+/// A round must not take longer.
+const TIME_LIMIT: Duration = Duration::from_secs(120);
+
+/// Publishes the events over one connection, and waits until each subscriber has each of them.
+async fn deliver(address: SocketAddr, subscribers: Vec<Socket>, events: &[Event]) -> Result<Duration> {
+    let frames = events.iter().map(event_frame).collect::<Result<Vec<_>>>()?;
+    let count = frames.len();
+    let mut publisher = Socket::open(address).await?;
+    let begun = Instant::now();
+    let publishing = tokio::spawn(async move { publisher.publish_all(&frames, IN_FLIGHT).await });
+    let receiving = subscribers.into_iter().map(|mut subscriber| {
+        let received = tokio::spawn(async move { subscriber.events(count).await });
+        async { received.await? }
+    });
+    tokio::time::timeout(TIME_LIMIT, try_join_all(receiving)).await??;
+    let elapsed = begun.elapsed();
+    publishing.await??;
+    Ok(elapsed)
+}
+
+async fn subscribe(address: SocketAddr, count: usize, filter: &str) -> Result<Vec<Socket>> {
+    let mut sockets = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut socket = Socket::open(address).await?;
+        socket.subscribe(filter).await?;
+        sockets.push(socket);
+    }
+    Ok(sockets)
+}
+
+fn issues_of(coordinate: &str) -> String {
+    serde_json::json!({"kinds": [1621], "#a": [coordinate], "limit": 1}).to_string()
+}
+
+/// 200 subscribers of one filter.
+pub(crate) async fn all(bench: &Bench) -> Result<Vec<Line>> {
+    const EVENTS: usize = 3_000;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let server = Server::start(bench).await?;
+    let (_bare, bare) = broadcast::start()?;
+    for _ in 0..bench.rounds(5) {
+        // Of its own each round, so that the subscribers find nothing stored.
+        let repository = served(bench, &server).await?;
+        let events = issues(&repository.coordinate(), EVENTS).await?;
+        let filter = issues_of(&repository.coordinate());
+        let rate = |elapsed: Duration| (SUBSCRIBERS * EVENTS) as f64 / elapsed.as_secs_f64();
+        let subscribers = subscribe(server.address, SUBSCRIBERS, &filter).await?;
+        ours.push(rate(deliver(server.address, subscribers, &events).await?));
+        let subscribers = subscribe(bare, SUBSCRIBERS, &filter).await?;
+        theirs.push(rate(deliver(bare, subscribers, &events).await?));
+    }
+    let beside = "a bare tokio-tungstenite broadcast";
+    let target = Target::RatioAtLeast(0.6);
+    Ok(vec![Line::rounds("live fan-out to 200 subscribers", "deliveries/s", &ours, beside, &theirs, target)])
+}
+
+/// What delivering costs: processor time and time, in microseconds per event.
+async fn cost(server: &Server, subscribers: Vec<Socket>, events: &[Event]) -> Result<(f64, f64)> {
+    let process: Process = server.process();
+    let before = process.processor_time()?;
+    let elapsed = deliver(server.address, subscribers, events).await?;
+    let worked = process.processor_time()? - before;
+    let each = |time: Duration| time.as_secs_f64() * 1e6 / events.len() as f64;
+    Ok((each(worked), each(elapsed)))
+}
+
+/// 2 of 200 subscribers match, beside those 2 alone.
+pub(crate) async fn few(bench: &Bench) -> Result<Vec<Line>> {
+    const EVENTS: usize = 8_000;
+    let server = Server::start(bench).await?;
+    let other = served(bench, &server).await?;
+    let (mut of_many, mut alone) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+    for round in 0..2 * bench.rounds(5) {
+        let repository = served(bench, &server).await?;
+        let events = issues(&repository.coordinate(), EVENTS).await?;
+        let matching = subscribe(server.address, FEW, &issues_of(&repository.coordinate())).await?;
+        // Alone and among others by turns, others first in every other pair.
+        let crowded = matches!(round % 4, 1 | 2);
+        let others = if crowded { SUBSCRIBERS - FEW } else { 0 };
+        let others = subscribe(server.address, others, &issues_of(&other.coordinate())).await?;
+        let (worked, elapsed) = cost(&server, matching, &events).await?;
+        drop(others);
+        let into = if crowded { &mut of_many } else { &mut alone };
+        into.0.push(worked);
+        into.1.push(elapsed);
+    }
+    let beside = "2 subscribers alone";
+    let line = |work: &str, ours: &[f64], theirs: &[f64]| {
+        Line::rounds(work, "µs/event", ours, beside, theirs, Target::RatioAtMost(1.2))
+    };
+    Ok(vec![
+        line("the same, 2 of 200 match: the server's processor time", &of_many.0, &alone.0),
+        line("the same, 2 of 200 match: time", &of_many.1, &alone.1),
+    ])
+}

@@ -1,0 +1,163 @@
+//! Written by `cargo test -p spec-tests --test conformance write_the_list -- --ignored`.
+
+use rstest::rstest;
+use spec_tests::Backend;
+
+use super::holds;
+
+/// Every check of the suite.
+#[rustfmt::skip]
+pub(super) const IDS: &[&str] = &[
+    "G01/relay/nip01/forged-signature",
+    "G01/relay/accepts-repository-events/announcement",
+    "G01/relay/rejects-unlisted/other-service",
+    "G01/purgatory/ok-message/announcement",
+    "G01/purgatory/released/after-push",
+    "G01/nip11/document/is-json",
+    "G01/nip11/document/has-cors",
+    "G01/nip11/document/among-other-types",
+    "G01/nip11/supported-grasps/well-formed",
+    "G01/nip11/acceptance/is-string",
+    "G01/nip11/curation/absent-or-string",
+    "G01/nip11/limits/well-formed",
+    "G01/nip11/limits/message-length",
+    "G01/git/push-aligned/round-trip",
+    "G01/cors/origin/nip11",
+    "G01/cors/origin/landing-page",
+    "G01/cors/origin/on-404",
+    "G01/cors/origin/unknown-repository",
+    "G01/cors/origin/info-refs",
+    "G01/cors/origin/upload-pack",
+    "G01/cors/origin/receive-pack-refused",
+    "G01/cors/origin/bad-post",
+    "G01/cors/origin/upgrade",
+    "G01/cors/methods/nip11",
+    "G01/cors/methods/landing-page",
+    "G01/cors/methods/on-404",
+    "G01/cors/methods/unknown-repository",
+    "G01/cors/methods/info-refs",
+    "G01/cors/methods/upload-pack",
+    "G01/cors/methods/receive-pack-refused",
+    "G01/cors/methods/bad-post",
+    "G01/cors/methods/upgrade",
+    "G01/cors/headers/nip11",
+    "G01/cors/headers/landing-page",
+    "G01/cors/headers/on-404",
+    "G01/cors/headers/unknown-repository",
+    "G01/cors/headers/info-refs",
+    "G01/cors/headers/upload-pack",
+    "G01/cors/headers/receive-pack-refused",
+    "G01/cors/headers/bad-post",
+    "G01/cors/headers/upgrade",
+    "G01/cors/options/root",
+    "G01/cors/options/not-found",
+    "G01/cors/options/info-refs",
+    "G01/cors/options/upload-pack",
+    "G01/cors/options/hosted",
+];
+
+#[rustfmt::skip]
+#[rstest]
+#[case::g01_relay_nip01_forged_signature("G01/relay/nip01/forged-signature")]
+#[case::g01_relay_accepts_repository_events_announcement("G01/relay/accepts-repository-events/announcement")]
+#[case::g01_relay_rejects_unlisted_other_service("G01/relay/rejects-unlisted/other-service")]
+#[case::g01_purgatory_ok_message_announcement("G01/purgatory/ok-message/announcement")]
+#[case::g01_purgatory_released_after_push("G01/purgatory/released/after-push")]
+#[case::g01_nip11_document_is_json("G01/nip11/document/is-json")]
+#[case::g01_nip11_document_has_cors("G01/nip11/document/has-cors")]
+#[case::g01_nip11_document_among_other_types("G01/nip11/document/among-other-types")]
+#[case::g01_nip11_supported_grasps_well_formed("G01/nip11/supported-grasps/well-formed")]
+#[case::g01_nip11_acceptance_is_string("G01/nip11/acceptance/is-string")]
+#[case::g01_nip11_curation_absent_or_string("G01/nip11/curation/absent-or-string")]
+#[case::g01_nip11_limits_well_formed("G01/nip11/limits/well-formed")]
+#[case::g01_nip11_limits_message_length("G01/nip11/limits/message-length")]
+#[case::g01_git_push_aligned_round_trip("G01/git/push-aligned/round-trip")]
+#[case::g01_cors_origin_nip11("G01/cors/origin/nip11")]
+#[case::g01_cors_origin_landing_page("G01/cors/origin/landing-page")]
+#[case::g01_cors_origin_on_404("G01/cors/origin/on-404")]
+#[case::g01_cors_origin_unknown_repository("G01/cors/origin/unknown-repository")]
+#[case::g01_cors_origin_info_refs("G01/cors/origin/info-refs")]
+#[case::g01_cors_origin_upload_pack("G01/cors/origin/upload-pack")]
+#[case::g01_cors_origin_receive_pack_refused("G01/cors/origin/receive-pack-refused")]
+#[case::g01_cors_origin_bad_post("G01/cors/origin/bad-post")]
+#[case::g01_cors_origin_upgrade("G01/cors/origin/upgrade")]
+#[case::g01_cors_methods_nip11("G01/cors/methods/nip11")]
+#[case::g01_cors_methods_landing_page("G01/cors/methods/landing-page")]
+#[case::g01_cors_methods_on_404("G01/cors/methods/on-404")]
+#[case::g01_cors_methods_unknown_repository("G01/cors/methods/unknown-repository")]
+#[case::g01_cors_methods_info_refs("G01/cors/methods/info-refs")]
+#[case::g01_cors_methods_upload_pack("G01/cors/methods/upload-pack")]
+#[case::g01_cors_methods_receive_pack_refused("G01/cors/methods/receive-pack-refused")]
+#[case::g01_cors_methods_bad_post("G01/cors/methods/bad-post")]
+#[case::g01_cors_methods_upgrade("G01/cors/methods/upgrade")]
+#[case::g01_cors_headers_nip11("G01/cors/headers/nip11")]
+#[case::g01_cors_headers_landing_page("G01/cors/headers/landing-page")]
+#[case::g01_cors_headers_on_404("G01/cors/headers/on-404")]
+#[case::g01_cors_headers_unknown_repository("G01/cors/headers/unknown-repository")]
+#[case::g01_cors_headers_info_refs("G01/cors/headers/info-refs")]
+#[case::g01_cors_headers_upload_pack("G01/cors/headers/upload-pack")]
+#[case::g01_cors_headers_receive_pack_refused("G01/cors/headers/receive-pack-refused")]
+#[case::g01_cors_headers_bad_post("G01/cors/headers/bad-post")]
+#[case::g01_cors_headers_upgrade("G01/cors/headers/upgrade")]
+#[case::g01_cors_options_root("G01/cors/options/root")]
+#[case::g01_cors_options_not_found("G01/cors/options/not-found")]
+#[case::g01_cors_options_info_refs("G01/cors/options/info-refs")]
+#[case::g01_cors_options_upload_pack("G01/cors/options/upload-pack")]
+#[case::g01_cors_options_hosted("G01/cors/options/hosted")]
+#[tokio::test]
+async fn lmdb(#[case] id: &str) {
+    holds(id, Backend::Lmdb).await;
+}
+
+#[rustfmt::skip]
+#[rstest]
+#[case::g01_relay_nip01_forged_signature("G01/relay/nip01/forged-signature")]
+#[case::g01_relay_accepts_repository_events_announcement("G01/relay/accepts-repository-events/announcement")]
+#[case::g01_relay_rejects_unlisted_other_service("G01/relay/rejects-unlisted/other-service")]
+#[case::g01_purgatory_ok_message_announcement("G01/purgatory/ok-message/announcement")]
+#[case::g01_purgatory_released_after_push("G01/purgatory/released/after-push")]
+#[case::g01_nip11_document_is_json("G01/nip11/document/is-json")]
+#[case::g01_nip11_document_has_cors("G01/nip11/document/has-cors")]
+#[case::g01_nip11_document_among_other_types("G01/nip11/document/among-other-types")]
+#[case::g01_nip11_supported_grasps_well_formed("G01/nip11/supported-grasps/well-formed")]
+#[case::g01_nip11_acceptance_is_string("G01/nip11/acceptance/is-string")]
+#[case::g01_nip11_curation_absent_or_string("G01/nip11/curation/absent-or-string")]
+#[case::g01_nip11_limits_well_formed("G01/nip11/limits/well-formed")]
+#[case::g01_nip11_limits_message_length("G01/nip11/limits/message-length")]
+#[case::g01_git_push_aligned_round_trip("G01/git/push-aligned/round-trip")]
+#[case::g01_cors_origin_nip11("G01/cors/origin/nip11")]
+#[case::g01_cors_origin_landing_page("G01/cors/origin/landing-page")]
+#[case::g01_cors_origin_on_404("G01/cors/origin/on-404")]
+#[case::g01_cors_origin_unknown_repository("G01/cors/origin/unknown-repository")]
+#[case::g01_cors_origin_info_refs("G01/cors/origin/info-refs")]
+#[case::g01_cors_origin_upload_pack("G01/cors/origin/upload-pack")]
+#[case::g01_cors_origin_receive_pack_refused("G01/cors/origin/receive-pack-refused")]
+#[case::g01_cors_origin_bad_post("G01/cors/origin/bad-post")]
+#[case::g01_cors_origin_upgrade("G01/cors/origin/upgrade")]
+#[case::g01_cors_methods_nip11("G01/cors/methods/nip11")]
+#[case::g01_cors_methods_landing_page("G01/cors/methods/landing-page")]
+#[case::g01_cors_methods_on_404("G01/cors/methods/on-404")]
+#[case::g01_cors_methods_unknown_repository("G01/cors/methods/unknown-repository")]
+#[case::g01_cors_methods_info_refs("G01/cors/methods/info-refs")]
+#[case::g01_cors_methods_upload_pack("G01/cors/methods/upload-pack")]
+#[case::g01_cors_methods_receive_pack_refused("G01/cors/methods/receive-pack-refused")]
+#[case::g01_cors_methods_bad_post("G01/cors/methods/bad-post")]
+#[case::g01_cors_methods_upgrade("G01/cors/methods/upgrade")]
+#[case::g01_cors_headers_nip11("G01/cors/headers/nip11")]
+#[case::g01_cors_headers_landing_page("G01/cors/headers/landing-page")]
+#[case::g01_cors_headers_on_404("G01/cors/headers/on-404")]
+#[case::g01_cors_headers_unknown_repository("G01/cors/headers/unknown-repository")]
+#[case::g01_cors_headers_info_refs("G01/cors/headers/info-refs")]
+#[case::g01_cors_headers_upload_pack("G01/cors/headers/upload-pack")]
+#[case::g01_cors_headers_receive_pack_refused("G01/cors/headers/receive-pack-refused")]
+#[case::g01_cors_headers_bad_post("G01/cors/headers/bad-post")]
+#[case::g01_cors_headers_upgrade("G01/cors/headers/upgrade")]
+#[case::g01_cors_options_root("G01/cors/options/root")]
+#[case::g01_cors_options_not_found("G01/cors/options/not-found")]
+#[case::g01_cors_options_info_refs("G01/cors/options/info-refs")]
+#[case::g01_cors_options_upload_pack("G01/cors/options/upload-pack")]
+#[case::g01_cors_options_hosted("G01/cors/options/hosted")]
+#[tokio::test]
+async fn memory(#[case] id: &str) {
+    holds(id, Backend::Memory).await;
+}
