@@ -85,12 +85,14 @@ impl PushGate for Host {
         let (target, pushed) = (repository.clone(), commands.to_vec());
         let identifier = repository.identifier.clone();
         let landed = self.0.operate(move |house| async move {
-            let _locked = house.locks.lock(&BTreeSet::from([identifier.clone()])).await;
+            let locked = house.locks.lock(&BTreeSet::from([identifier.clone()])).await;
             house.finish_all().await?;
             let landed = house.land(&target, &pushed, atomic, quarantine.as_ref()).await;
             if landed.is_err() {
                 house.undo_adoptions(Some(&identifier))?;
             }
+            drop(locked);
+            house.spread_all().await?;
             landed
         });
         match landed.await {

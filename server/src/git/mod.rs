@@ -18,7 +18,7 @@ mod index_pack;
 mod limits;
 mod ls_refs;
 mod pkt_line;
-mod process;
+pub(crate) mod process;
 mod receive_pack;
 pub mod refs;
 mod rendered;

@@ -94,6 +94,8 @@ pub struct House {
     pub(crate) unfinished: Mutex<BTreeMap<u64, CommitRecord>>,
     /// Held by whoever finishes them.
     pub(crate) finishing: tokio::sync::Mutex<()>,
+    /// Pull requests that further families are to get.
+    pub(crate) spread: Mutex<BTreeSet<EventId>>,
     pub(crate) next_record: AtomicU64,
     pub(crate) upkeep: Semaphore,
     operations: Arc<Semaphore>,

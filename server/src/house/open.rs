@@ -64,6 +64,7 @@ impl House {
             holds: super::locks::Holds::default(),
             unfinished: Mutex::default(),
             finishing: tokio::sync::Mutex::default(),
+            spread: Mutex::default(),
             next_record: AtomicU64::new(0),
             upkeep: Semaphore::new(1),
             operations: Arc::new(Semaphore::new(OPERATIONS)),
@@ -74,7 +75,9 @@ impl House {
         house
             .operate(|house| async move {
                 house.recover().await?;
-                house.read_back().await
+                house.read_back().await?;
+                house.load_spread()?;
+                house.spread_all().await
             })
             .await?;
         Ok(house)

@@ -70,7 +70,11 @@ impl Intake for Funnel {
         }
         let kind = event.kind;
         if kind == ANNOUNCEMENT || kind == STATE || kind == PULL_REQUEST || kind == PULL_REQUEST_UPDATE {
-            let done = house.operate(move |house| async move { house.repository_event(event, synced).await });
+            let done = house.operate(move |house| async move {
+                let answer = house.repository_event(event, synced).await?;
+                house.spread_all().await?;
+                Ok(answer)
+            });
             return ready(done.await.unwrap_or_else(Answer::from));
         }
         if kind == Kind::EventDeletion {
@@ -137,7 +141,7 @@ impl House {
     }
 
     /// Announcements, states, pull requests and their updates.
-    async fn repository_event(self: Arc<Self>, event: Event, synced: bool) -> Result<Answer, HouseError> {
+    async fn repository_event(&self, event: Event, synced: bool) -> Result<Answer, HouseError> {
         let identifiers = purgatory::identifiers(&event);
         let _locked = self.locks.lock(&identifiers).await;
         self.finish_all().await?;

@@ -8,6 +8,7 @@ pub mod journal;
 pub(crate) mod meeting;
 mod run;
 pub mod settle;
+mod spread;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::crash::point;
 use super::journal::{CommitRecord, RepositoryChange};
 use super::meeting::Meeting;
+use super::spread::concerns_several;
 use crate::git::files::remove_folder;
 use crate::git::sift::{Objects, sift};
 use crate::house::{House, HouseError};
@@ -54,6 +55,9 @@ impl Meeting<'_> {
                 writes.push(Write::remove(Table::Journal, key));
             }
         }
+        let spread: Vec<_> =
+            self.record.serve.iter().filter(|event| concerns_several(event)).map(|event| event.id).collect();
+        writes.extend(spread.iter().map(|id| Write::put(Table::Spread, id.as_bytes(), [])));
         if !self.record.is_empty() {
             let json = serde_json::to_vec(&self.record).map_err(std::io::Error::other)?;
             writes.push(Write::put(Table::Journal, journal_key(RECORD, number), json));
@@ -68,6 +72,7 @@ impl Meeting<'_> {
         }
         house.enter_uploads(self.uploads);
         house.enter_announcements(announced);
+        house.spread.lock().extend(spread);
         if self.record.is_empty() {
             return Ok(());
         }

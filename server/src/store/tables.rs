@@ -26,13 +26,22 @@ pub enum Table {
     Expired,
     /// Uploads that no event names yet.
     Unsigned,
+    /// Pull requests whose data is to be carried to further families.
+    Spread,
     /// The format's version.
     Meta,
 }
 
 impl Table {
-    const ALL: [Self; 6] =
-        [Self::Waiting, Self::Journal, Self::Tombstones, Self::Expired, Self::Unsigned, Self::Meta];
+    const ALL: [Self; 7] = [
+        Self::Waiting,
+        Self::Journal,
+        Self::Tombstones,
+        Self::Expired,
+        Self::Unsigned,
+        Self::Spread,
+        Self::Meta,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
@@ -41,6 +50,7 @@ impl Table {
             Self::Tombstones => "tombstones",
             Self::Expired => "expired",
             Self::Unsigned => "unsigned",
+            Self::Spread => "spread",
             Self::Meta => "meta",
         }
     }

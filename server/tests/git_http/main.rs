@@ -6,6 +6,5 @@ mod advertise;
 mod fetch;
 mod gate;
 mod hostile;
-mod measure;
 mod push;
 mod world;

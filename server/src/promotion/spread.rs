@@ -1,0 +1,99 @@
+//! A pull request that names repositories of several identifiers: its data is carried from the family that got it to
+//! the others, and its ref appears there too (decision table: in every hosted repository that it names).
+//!
+//! Each family has its own lock, so this follows the promotion; a row in `Table::Spread` is written with the
+//! promotion's record and removed when all have it, so that a crash in between is made good at the next start.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write as _};
+use std::process::Stdio;
+
+use nostr::event::{Event, EventId};
+
+use super::meeting::Meeting;
+use crate::git::process::{Process, git};
+use crate::house::{House, HouseError};
+use crate::nip34::{Identifier, Oid, PULL_REQUEST, PULL_REQUEST_UPDATE, PullRequest};
+use crate::purgatory;
+use crate::store::tables::{Table, Write};
+
+/// Whether an event that is served now has to be spread.
+pub(super) fn concerns_several(event: &Event) -> bool {
+    (event.kind == PULL_REQUEST || event.kind == PULL_REQUEST_UPDATE)
+        && purgatory::identifiers(event).len() > 1
+}
+
+impl House {
+    /// Reads back what a stop has interrupted.
+    pub(crate) fn load_spread(&self) -> Result<(), HouseError> {
+        let rows = self.tables.all(Table::Spread)?;
+        self.spread.lock().extend(rows.iter().filter_map(|(key, _)| EventId::from_slice(key).ok()));
+        Ok(())
+    }
+
+    /// Spreads what was served meanwhile. The caller holds no lock.
+    pub(crate) async fn spread_all(&self) -> Result<(), HouseError> {
+        loop {
+            let Some(id) = self.spread.lock().first().copied() else { return Ok(()) };
+            self.spread_one(&id).await?;
+            self.tables.write(&[Write::remove(Table::Spread, id.as_bytes())])?;
+            self.spread.lock().remove(&id);
+        }
+    }
+
+    async fn spread_one(&self, id: &EventId) -> Result<(), HouseError> {
+        let Some(event) = self.store.by_id(id).await? else { return Ok(()) };
+        let Ok(pull) = PullRequest::from_event(&event) else { return Ok(()) };
+        let Some(tip) = pull.tip else { return Ok(()) };
+        let identifiers = purgatory::identifiers(&event);
+        let _locked = self.locks.lock(&identifiers).await;
+        self.finish_all().await?;
+        let mut families = Vec::new();
+        for identifier in &identifiers {
+            families.push(self.load(identifier).await?);
+        }
+        let named = pull.repositories.iter().filter(|named| self.is_hosted(named));
+        let hosted: BTreeSet<_> = named.cloned().collect();
+        let mut source = None;
+        for identifier in &identifiers {
+            if self.families.present(identifier, [tip])?.contains(&tip) {
+                source = Some(identifier);
+                break;
+            }
+        }
+        let Some(source) = source else { return Ok(()) };
+        for into in hosted.iter().map(|repository| &repository.identifier).collect::<BTreeSet<_>>() {
+            if !self.families.present(into, [tip])?.contains(&tip) {
+                self.carry(source, into, tip).await?;
+            }
+        }
+        let mut meeting = Meeting::new(self, families);
+        for repository in hosted {
+            meeting.nostr_ref(repository, id, Some(tip));
+        }
+        meeting.settle()?;
+        meeting.commit().await
+    }
+
+    /// Copies a commit with everything it reaches from one family to another.
+    async fn carry(&self, from: &Identifier, into: &Identifier, tip: Oid) -> Result<(), HouseError> {
+        let folder = tempfile::tempdir_in(self.plan.git_data.join(".grasp/quarantine"))?;
+        std::fs::create_dir(folder.path().join("pack"))?;
+        let mut asked = tempfile::tempfile_in(folder.path())?;
+        writeln!(asked, "{tip}")?;
+        io::Seek::rewind(&mut asked)?;
+        let mut command = git();
+        command
+            .args(["pack-objects", "-q", "--revs", "--delta-base-offset"])
+            .arg(folder.path().join("pack/pack"))
+            .current_dir(self.families.path(from))
+            .stdin(asked)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let status = Process::spawn(&mut command)?.wait().await?;
+        if !status.success() {
+            return Err(io::Error::other(format!("git pack-objects ended with {status}")).into());
+        }
+        self.adopt(into, folder.path(), &[tip]).await
+    }
+}
