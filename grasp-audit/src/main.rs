@@ -142,7 +142,7 @@ async fn audit(args: AuditArgs) -> Result<ExitCode, String> {
         filter: args.filter.clone(),
         owner: args.nsec.as_deref().map(parse_key).transpose()?,
         identifier_prefix: args.identifier_prefix,
-        ca: args.ca,
+        ca: absolute(args.ca)?,
         patient: args.patient,
         expiry: Expiry {
             purgatory: Duration::from_secs(args.purgatory_expiry),
@@ -227,6 +227,15 @@ fn explain(id: &str) -> Result<ExitCode, String> {
         println!("  {}\n    {}", check.id, check.title);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Git runs in folders of its own, so a path has to mean the same everywhere.
+fn absolute(path: Option<PathBuf>) -> Result<Option<PathBuf>, String> {
+    let Some(path) = path else { return Ok(None) };
+    let found = path.canonicalize();
+    found
+        .map(Some)
+        .map_err(|error| format!("--ca: {} cannot be read ({error}); give a PEM file", path.display()))
 }
 
 fn parse_key(text: &str) -> Result<Keys, String> {

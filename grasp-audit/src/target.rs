@@ -115,6 +115,13 @@ impl Target {
         nostr::types::Timestamp::now().as_secs().saturating_add_signed(self.clock_offset)
     }
 
+    /// Whether NIP-11 says that the server curates, by an allow list for example (`G01/nip11/curation`).
+    #[must_use]
+    pub fn curates(&self) -> bool {
+        let curation = self.nip11.as_ref().and_then(|document| document["curation"].as_str());
+        curation.is_some_and(|text| !text.is_empty())
+    }
+
     /// Whether NIP-11 lists a member of the family, `GRASP-06`.
     #[must_use]
     pub fn supports(&self, grasp: &str) -> bool {

@@ -56,6 +56,17 @@ impl Context {
     /// A failure when it is not.
     pub async fn accepted<E: Serialize + ?Sized>(&self, event: &E) -> CheckResult<OkReply> {
         let reply = self.publish(event).await?;
+        if reply.message.starts_with("blocked:") && !reply.accepted && self.target.curates() {
+            let author = serde_json::to_value(event)
+                .ok()
+                .and_then(|event| event["pubkey"].as_str().map(str::to_owned));
+            if author.is_some_and(|author| author != self.owner.public_key().to_hex()) {
+                return Err(skip(format!(
+                    "the server curates (NIP-11 `curation`) and takes no such event of a key it does not know: {}",
+                    reply.message
+                )));
+            }
+        }
         expect(reply.accepted, format!("OK true for {}", self.describe(event)), &reply)?;
         Ok(reply)
     }

@@ -38,11 +38,16 @@ pub struct Address {
 }
 
 impl Address {
-    /// Reads `<kind>:<pubkey-hex>:<d>`.
+    /// Reads `<kind>:<pubkey-hex>:<d>`. Kinds whose events have no address name nothing: to look for such an address
+    /// would be to look through all that its author has of that kind.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(3, ':');
-        let kind = parts.next()?.parse().ok()?;
+        let kind: u16 = parts.next()?.parse().ok()?;
+        let has_address = Kind::from(kind).is_addressable() || Kind::from(kind).is_replaceable();
+        if !has_address {
+            return None;
+        }
         let author = PublicKey::from_hex(parts.next()?).ok()?;
         Some(Self { kind, author, d: parts.next().unwrap_or_default().to_owned() })
     }
@@ -118,4 +123,21 @@ pub fn unrelated(event: &Event) -> Refusal {
          and none of those tags it"
     };
     Refusal::new(Prefix::Restricted, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_kinds_with_addresses_are_addressed() {
+        let author = nostr::key::Keys::generate().public_key().to_hex();
+        for (kind, is_address) in
+            [(1, false), (5, false), (1618, false), (9842, false), (10002, true), (30617, true)]
+        {
+            assert_eq!(Address::parse(&format!("{kind}:{author}:x")).is_some(), is_address, "{kind}");
+        }
+        assert_eq!(Address::parse(&format!("30023:{author}:a:b")).unwrap().d, "a:b");
+    }
 }

@@ -9,14 +9,25 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::files::{flush_folder, replace};
+use super::files::{flush_folder, make_folder, remove_folder, replace};
 use crate::nip34::{Identifier, Oid};
 
 /// The families below one git data folder.
 #[derive(Debug, Clone)]
 pub struct Families {
     root: PathBuf,
+    /// Where folders are made before they are put in their place.
+    pub(super) scratch: PathBuf,
 }
+
+const CONFIG: &str = "[core]
+\trepositoryformatversion = 0
+\tfilemode = true
+\tbare = true
+[gc]
+\tauto = 0
+\tpruneExpire = never
+";
 
 /// From so many packs on, a family is repacked in the background.
 const PACKS_BEFORE_UPKEEP: usize = 16;
@@ -36,7 +47,7 @@ impl Families {
     /// Families below `<git-data>/.grasp/families/sha1`.
     #[must_use]
     pub fn new(git_data: &Path) -> Self {
-        Self { root: git_data.join(".grasp/families/sha1") }
+        Self { root: git_data.join(".grasp/families/sha1"), scratch: git_data.join(".grasp/quarantine") }
     }
 
     /// The bare repository that holds a family's objects.
@@ -60,15 +71,25 @@ impl Families {
         if path.join("HEAD").exists() {
             return Ok(());
         }
-        fs::create_dir_all(path.join("objects/pack"))?;
-        fs::create_dir_all(path.join("objects/info"))?;
-        fs::create_dir_all(path.join("refs"))?;
-        fs::write(
-            path.join("config"),
-            "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n[gc]\n\tauto = 0\n\tpruneExpire = never\n",
-        )?;
-        replace(&path.join("HEAD"), b"ref: refs/heads/none\n")?;
-        flush_folder(&self.root)
+        make_folder(&path, &self.scratch, |folder| {
+            fs::create_dir_all(folder.join("objects/pack"))?;
+            fs::create_dir_all(folder.join("objects/info"))?;
+            fs::create_dir_all(folder.join("refs"))?;
+            replace(&folder.join("config"), CONFIG.as_bytes())?;
+            replace(&folder.join("HEAD"), b"ref: refs/heads/none\n")
+        })
+    }
+
+    /// Removes a family that never had an object; any other stays. Fine if it is not there.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn remove_empty(&self, identifier: &Identifier) -> io::Result<()> {
+        let packs = match fs::read_dir(self.objects(identifier).join("pack")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
+        if packs.count() == 0 { remove_folder(&self.path(identifier)) } else { Ok(()) }
     }
 
     /// Which of these objects are here.

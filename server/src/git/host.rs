@@ -63,9 +63,8 @@ impl PushGate for Host {
     async fn judge(&self, repository: &Coordinate, commands: &[RefCommand]) -> (Vec<CommandResult>, Hold) {
         let hold = Hold::new(self.0.holds.hold(&repository.identifier));
         let (target, pushed) = (repository.clone(), commands.to_vec());
-        let judged = self.0.operate(move |house| async move {
-            let _locked = house.locks.lock(&BTreeSet::from([target.identifier.clone()])).await;
-            house.finish_all().await?;
+        let identifiers = BTreeSet::from([repository.identifier.clone()]);
+        let judged = self.0.operate_on(identifiers, move |house| async move {
             let (_, ruling) = house.rule(&target, &pushed).await?;
             Ok(ruling)
         });
@@ -84,19 +83,17 @@ impl PushGate for Host {
     ) -> Vec<CommandResult> {
         let (target, pushed) = (repository.clone(), commands.to_vec());
         let identifier = repository.identifier.clone();
-        let landed = self.0.operate(move |house| async move {
-            let locked = house.locks.lock(&BTreeSet::from([identifier.clone()])).await;
-            house.finish_all().await?;
+        let identifiers = BTreeSet::from([identifier.clone()]);
+        let landed = self.0.operate_on(identifiers, move |house| async move {
             let landed = house.land(&target, &pushed, atomic, quarantine.as_ref()).await;
             if landed.is_err() {
                 house.undo_adoptions(Some(&identifier))?;
             }
-            drop(locked);
-            house.spread_all().await?;
             landed
         });
         match landed.await {
             Ok(results) => {
+                self.0.spread_all().await;
                 self.0.start_upkeep(repository);
                 results
             }
@@ -163,6 +160,17 @@ impl House {
         Ok(NamedEvent::PullRequest { tip: pull.tip, names_identifier })
     }
 
+    /// The repositories of one family that a pull request names.
+    async fn hosted_of(&self, id: &EventId, family: Option<&Family>) -> Result<Vec<Coordinate>, HouseError> {
+        let (Some(event), Some(family)) = (self.known_event(id).await?, family) else {
+            return Ok(Vec::new());
+        };
+        let named = PullRequest::from_event(&event).map(|pull| pull.repositories).unwrap_or_default();
+        let hosted =
+            |named: &Coordinate| named.identifier == family.identifier && family.is_hosted(&named.owner);
+        Ok(named.into_iter().filter(hosted).collect())
+    }
+
     /// Refuses uploads that nobody has signed when there is no room for more.
     fn bound_uploads(&self, repository: &Coordinate, commands: &[RefCommand], ruling: &mut Ruling) {
         if ruling.unsigned.is_empty() {
@@ -171,7 +179,11 @@ impl House {
         let bounds = &self.plan.bounds;
         let unsigned = self.unsigned.lock();
         let here = unsigned.to(repository).len() + ruling.unsigned.len();
-        if unsigned.bytes() < bounds.unsigned_bytes && here <= bounds.unsigned_per_repository {
+        let all = unsigned.len() + ruling.unsigned.len();
+        if unsigned.bytes() < bounds.unsigned_bytes
+            && all <= bounds.unsigned_uploads
+            && here <= bounds.unsigned_per_repository
+        {
             return;
         }
         for (id, _) in std::mem::take(&mut ruling.unsigned) {
@@ -206,9 +218,13 @@ impl House {
                     allowed.map(|(command, _)| command.new).filter(|new| !new.is_zero()).collect();
                 self.adopt(&repository.identifier, quarantine.objects(), &tips).await?;
             }
-            for (id, _) in &ruling.signed {
+            for (id, tip) in &ruling.signed {
                 let uploads = self.unsigned.lock().for_event(id);
                 uploads.into_iter().for_each(|upload| meeting.drop_upload(upload));
+                // It may be served already, because its tip came to another family first.
+                for named in self.hosted_of(id, meeting.family(&repository.identifier)).await? {
+                    meeting.nostr_ref(named, id, Some(*tip));
+                }
             }
         } else {
             for upload in self.take_uploads(repository, &ruling.unsigned, quarantine)? {

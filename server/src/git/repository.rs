@@ -14,7 +14,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use super::family::{Families, FamilyError};
-use super::files::{flush_folder, remove_folder, replace};
+use super::files::{flush_folder, make_folder, remove_folder, replace};
 use super::{RefEntry, RefSnapshot};
 use crate::nip34::{Coordinate, Oid, RefName};
 
@@ -33,6 +33,8 @@ pub struct Repositories {
     stripes: Vec<RwLock<()>>,
     hasher: RandomState,
     unsigned: Mutex<HashMap<Coordinate, Vec<RefEntry>>>,
+    /// Held while a folder is made in an owner's folder, and while an owner's empty folder is removed.
+    owners: Mutex<()>,
 }
 
 /// Why refs could not be read.
@@ -63,6 +65,7 @@ impl Repositories {
             stripes: (0..STRIPES).map(|_| RwLock::new(())).collect(),
             hasher: RandomState::new(),
             unsigned: Mutex::default(),
+            owners: Mutex::default(),
         }
     }
 
@@ -88,18 +91,17 @@ impl Repositories {
             return Ok(());
         }
         let _writing = self.stripe(repository).write();
-        fs::create_dir_all(path.join("objects/info"))?;
-        fs::create_dir_all(path.join("objects/pack"))?;
-        fs::create_dir_all(path.join("refs/heads"))?;
-        fs::create_dir_all(path.join("refs/tags"))?;
-        fs::write(path.join("config"), CONFIG)?;
+        let _owners = self.owners.lock();
         let family = format!("../../../.grasp/families/sha1/{}.git/objects\n", repository.identifier);
-        replace(&path.join("objects/info/alternates"), family.as_bytes())?;
-        // HEAD comes last: with it, the repository is there.
-        replace(&path.join("HEAD"), b"ref: refs/heads/main\n")?;
-        if let Some(owner) = path.parent() {
-            flush_folder(owner)?;
-        }
+        make_folder(&path, &self.families.scratch, |folder| {
+            fs::create_dir_all(folder.join("objects/info"))?;
+            fs::create_dir_all(folder.join("objects/pack"))?;
+            fs::create_dir_all(folder.join("refs/heads"))?;
+            fs::create_dir_all(folder.join("refs/tags"))?;
+            replace(&folder.join("config"), CONFIG.as_bytes())?;
+            replace(&folder.join("objects/info/alternates"), family.as_bytes())?;
+            replace(&folder.join("HEAD"), b"ref: refs/heads/main\n")
+        })?;
         flush_folder(&self.root)
     }
 
@@ -184,14 +186,21 @@ impl Repositories {
         self.cache.invalidate(repository);
     }
 
-    /// Removes a repository's folder. Its objects, if there are any, stay in the family.
+    /// Removes a repository's folder, and its owner's if that is empty then. Its objects, if there are any, stay in the
+    /// family.
     ///
     /// # Errors
     /// When the file system fails.
     pub fn remove(&self, repository: &Coordinate) -> io::Result<()> {
         let _writing = self.stripe(repository).write();
         self.cache.invalidate(repository);
-        remove_folder(&self.path(repository))
+        let path = self.path(repository);
+        remove_folder(&path)?;
+        let _owners = self.owners.lock();
+        match path.parent().map(fs::remove_dir) {
+            Some(Err(error)) if !is_in_use(&error) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Puts a repository's folder aside, under `.grasp/retired`: its refs are kept, its path is free. Can be repeated.
@@ -209,9 +218,17 @@ impl Repositories {
         fs::create_dir_all(&folder)?;
         let into = folder.join(format!("{}.git", repository.identifier));
         remove_folder(&into)?;
+        // One folder further down than before; whoever reads it meanwhile has found the family already.
+        let family = format!("../../../../families/sha1/{}.git/objects\n", repository.identifier);
+        replace(&from.join("objects/info/alternates"), family.as_bytes())?;
         fs::rename(&from, &into)?;
         flush_folder(&folder)
     }
+}
+
+/// The owner has other repositories, or the folder has gone already.
+fn is_in_use(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound)
 }
 
 const CONFIG: &str = "[core]

@@ -26,7 +26,7 @@ use crate::directory::Directory;
 use crate::git::family::{Families, FamilyError};
 use crate::git::repository::{Repositories, RepositoryError};
 use crate::nip34::{ANNOUNCEMENT, Announcement, Identifier, PullRequest, STATE, ServiceDomain, State};
-use crate::promotion::journal::CommitRecord;
+use crate::promotion::journal::Unfinished;
 use crate::purgatory::unsigned::Unsigned;
 use crate::purgatory::{Patience, Purgatory};
 use crate::relay::feed::Feed;
@@ -46,15 +46,25 @@ const OPERATIONS: usize = 64;
 pub struct Bounds {
     /// Events in purgatory.
     pub waiting_events: usize,
+    /// Bytes of memory that these take, as [`crate::purgatory::Waiting::weight`] has it.
+    pub waiting_bytes: usize,
     /// Bytes on disk of uploads that no event names.
     pub unsigned_bytes: u64,
+    /// Such uploads.
+    pub unsigned_uploads: usize,
     /// Such uploads to one repository.
     pub unsigned_per_repository: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { waiting_events: 10_000, unsigned_bytes: 10 << 30, unsigned_per_repository: 256 }
+        Self {
+            waiting_events: 10_000,
+            waiting_bytes: 512 << 20,
+            unsigned_bytes: 10 << 30,
+            unsigned_uploads: 20_000,
+            unsigned_per_repository: 256,
+        }
     }
 }
 
@@ -90,10 +100,9 @@ pub struct House {
     pub(crate) in_flight: Mutex<InFlight>,
     pub(crate) locks: Locks,
     pub(crate) holds: Holds,
-    /// Records that were written but could not be finished; done before anything else.
-    pub(crate) unfinished: Mutex<BTreeMap<u64, CommitRecord>>,
-    /// Held by whoever finishes them.
-    pub(crate) finishing: tokio::sync::Mutex<()>,
+    /// Records that were written but could not be finished; done before anything else about their identifiers.
+    /// The lock is held while one is finished, so that nobody does it twice.
+    pub(crate) unfinished: tokio::sync::Mutex<BTreeMap<u64, Unfinished>>,
     /// Pull requests that further families are to get.
     pub(crate) spread: Mutex<BTreeSet<EventId>>,
     pub(crate) next_record: AtomicU64,
@@ -150,6 +159,27 @@ impl House {
             runtime.block_on(operation(house))
         });
         task.await.map_err(|error| ended(&error))?
+    }
+
+    /// Runs an operation about some identifiers under their locks, once what was left unfinished about them is done.
+    ///
+    /// The locks come before the thread: who waits for one does not keep others from theirs.
+    pub(crate) async fn operate_on<T, F>(
+        self: &Arc<Self>,
+        identifiers: BTreeSet<Identifier>,
+        operation: impl FnOnce(Arc<Self>) -> F + Send + 'static,
+    ) -> Result<T, HouseError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, HouseError>>,
+    {
+        let locked = self.locks.lock(&identifiers).await;
+        self.operate(move |house| async move {
+            let _locked = locked;
+            house.finish_all(&identifiers).await?;
+            operation(house).await
+        })
+        .await
     }
 
     /// Waits until the running operations have ended. New ones may still begin: close the doors first.
@@ -210,3 +240,6 @@ impl House {
         self.directory.read().siblings(of)
     }
 }
+
+#[cfg(test)]
+mod tests;

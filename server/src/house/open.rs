@@ -62,8 +62,7 @@ impl House {
             in_flight: Mutex::default(),
             locks: super::locks::Locks::default(),
             holds: super::locks::Holds::default(),
-            unfinished: Mutex::default(),
-            finishing: tokio::sync::Mutex::default(),
+            unfinished: tokio::sync::Mutex::default(),
             spread: Mutex::default(),
             next_record: AtomicU64::new(0),
             upkeep: Semaphore::new(1),
@@ -76,10 +75,10 @@ impl House {
             .operate(|house| async move {
                 house.recover().await?;
                 house.read_back().await?;
-                house.load_spread()?;
-                house.spread_all().await
+                house.load_spread()
             })
             .await?;
+        house.spread_all().await;
         Ok(house)
     }
 

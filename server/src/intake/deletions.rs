@@ -14,6 +14,12 @@ use crate::nip34::{ANNOUNCEMENT, Announcement, Identifier, PullRequest};
 use crate::promotion::meeting::Meeting;
 use crate::purgatory;
 
+/// How many events are read from the store in one go.
+const EVENTS_AT_ONCE: usize = 16;
+
+/// How many ids of one request are remembered although nothing is known under them.
+const MAX_UNKNOWN: usize = 100;
+
 /// The known events that a request may delete.
 #[derive(Debug, Default)]
 struct Found {
@@ -32,23 +38,34 @@ impl House {
         };
         // What is found tells which locks are needed; what counts is what is found under them.
         let identifiers = self.find(&event, &targets).await?.identifiers();
-        let _locked = self.locks.lock(&identifiers).await;
-        self.finish_all().await?;
-        let mut found = self.find(&event, &targets).await?;
-        found.keep_within(&identifiers);
+        self.operate_on(identifiers.clone(), move |house| async move {
+            house.delete(event, &targets, &identifiers).await
+        })
+        .await
+    }
+
+    async fn delete(
+        &self,
+        event: Event,
+        targets: &Targets,
+        identifiers: &BTreeSet<Identifier>,
+    ) -> Result<Answer, HouseError> {
+        let mut found = self.find(&event, targets).await?;
+        found.keep_within(identifiers);
         if found.served.is_empty() && found.waiting.is_empty() {
             return Ok(foreign_only().into());
         }
         let mut families = Vec::new();
-        for identifier in &identifiers {
+        for identifier in identifiers {
             families.push(self.load(identifier).await?);
         }
-        let mut meeting = Meeting::new(&self, families);
-        for id in &targets.events {
+        let mut meeting = Meeting::new(self, families);
+        // What is not known here yet may still come; a stranger must not fill the disk with what never will.
+        for id in targets.events.iter().take(MAX_UNKNOWN) {
             meeting.write(tombstones::event(&event.pubkey, id));
         }
         for address in &targets.addresses {
-            meeting.bury(address, event.created_at.as_secs());
+            meeting.bury(address, event.created_at.as_secs())?;
         }
         for gone in found.waiting.iter().chain(&found.served) {
             meeting.write(tombstones::event(&gone.pubkey, &gone.id));
@@ -65,8 +82,8 @@ impl House {
         let mut found = Found::default();
         let own = |event: &Event| event.pubkey == request.pubkey && event.kind != Kind::EventDeletion;
         let ids: Vec<_> = targets.events.iter().copied().collect();
-        if !ids.is_empty() {
-            found.served.extend(self.store.by_ids(&ids).await?.into_iter().filter(&own));
+        for ids in ids.chunks(EVENTS_AT_ONCE) {
+            found.served.extend(self.store.by_ids(ids).await?.into_iter().filter(&own).map(lightened));
         }
         {
             let purgatory = self.purgatory.lock();
@@ -88,6 +105,15 @@ impl House {
         }
         Ok(found)
     }
+}
+
+/// Without what deletion does not look at: a request may name many events, and all of them may be large.
+fn lightened(mut event: Event) -> Event {
+    event.content = String::new();
+    if purgatory::identifiers(&event).is_empty() {
+        event.tags = nostr::event::Tags::new();
+    }
+    event
 }
 
 impl Found {

@@ -10,7 +10,7 @@ use nostr::filter::{Filter, SingleLetterTag};
 
 use super::{Answer, Intake, Source, tombstones};
 use crate::admission::related::{self, Address, Relations, is_about_a_person, opens_doors};
-use crate::admission::{Decision, Prefix, Refusal, decide};
+use crate::admission::{Decision, Prefix, Refusal, Slot, decide};
 use crate::house::{House, HouseError};
 use crate::nip34::{
     ANNOUNCEMENT, Announcement, Coordinate, ISSUE, Identifier, PATCH, PULL_REQUEST, PULL_REQUEST_UPDATE,
@@ -27,6 +27,8 @@ pub const MAX_FUTURE_SECONDS: u64 = 15 * 60;
 const LARGE_EVENT: usize = 64 * 1024;
 /// How many addresses of one event are looked up; events name one or two.
 const MAX_ADDRESS_LOOKUPS: usize = 20;
+/// How many events are read from the store in one go.
+const EVENTS_AT_ONCE: usize = 16;
 /// What the store can tell apart of a `d` value, in bytes; longer ones that agree so far would replace each other.
 const INDEXED_IDENTIFIER: usize = 182;
 
@@ -70,16 +72,16 @@ impl Intake for Funnel {
         }
         let kind = event.kind;
         if kind == ANNOUNCEMENT || kind == STATE || kind == PULL_REQUEST || kind == PULL_REQUEST_UPDATE {
-            let done = house.operate(move |house| async move {
-                let answer = house.repository_event(event, synced).await?;
-                house.spread_all().await?;
-                Ok(answer)
+            let identifiers = purgatory::identifiers(&event);
+            let done = house.operate_on(identifiers, move |house| async move {
+                house.repository_event(event, synced).await
             });
-            return ready(done.await.unwrap_or_else(Answer::from));
+            let answer = done.await.unwrap_or_else(Answer::from);
+            self.0.spread_all().await;
+            return ready(answer);
         }
         if kind == Kind::EventDeletion {
-            let done = house.operate(move |house| async move { house.deletion(event).await });
-            return ready(done.await.unwrap_or_else(Answer::from));
+            return ready(house.deletion(event).await.unwrap_or_else(Answer::from));
         }
         match house.related_event(event).await {
             Ok(pending) => pending,
@@ -140,21 +142,14 @@ impl House {
         Ok(until.is_some_and(|until| self.now() < until))
     }
 
-    /// Announcements, states, pull requests and their updates.
+    /// Announcements, states, pull requests and their updates, under the locks of their identifiers.
     async fn repository_event(&self, event: Event, synced: bool) -> Result<Answer, HouseError> {
         let identifiers = purgatory::identifiers(&event);
-        let _locked = self.locks.lock(&identifiers).await;
-        self.finish_all().await?;
         if self.store.contains(&event.id).await? {
-            return Ok(Answer::yes("duplicate: already have this event"));
+            return Ok(duplicate());
         }
         if self.purgatory.lock().get(&event.id).is_some() {
             return Ok(waits());
-        }
-        if self.purgatory.lock().len() >= self.plan.bounds.waiting_events {
-            return Ok(Answer::no(
-                "rate-limited: too much waits for git data here at the moment; try again later",
-            ));
         }
         if let Some(answer) = self.check_index(&event, &identifiers).await? {
             return Ok(answer);
@@ -164,7 +159,11 @@ impl House {
         } else if event.kind == STATE {
             self.state(event, synced).await
         } else {
-            self.pull_request(event, synced, &identifiers).await
+            let taken = self.pull_request(event, synced, &identifiers).await;
+            if taken.is_err() {
+                identifiers.iter().try_for_each(|identifier| self.undo_adoptions(Some(identifier)))?;
+            }
+            taken
         }
     }
 
@@ -176,18 +175,24 @@ impl House {
         let family = self.load(&new.identifier).await?;
         let judged = decide::announcement(&family, &new, &self.plan.service);
         let was_hosted = family.is_hosted(&new.author);
+        let retired = family.announcements.get(&new.author).and_then(Slot::newest);
+        let retired = retired.map(|known| known.announcement.id);
         let mut meeting = Meeting::new(self, [family]);
         let coordinate = new.coordinate();
         if judged.retires {
             meeting.retire(&coordinate);
             if let Some(address) = Address::of(&event) {
                 // What it replaces stays away; it itself may come again, and so may anything newer.
-                meeting.bury(&address, event.created_at.as_secs().saturating_sub(1));
+                meeting.bury(&address, event.created_at.as_secs().saturating_sub(1))?;
+            }
+            if let Some(id) = retired {
+                // It may be of the same second.
+                meeting.write(tombstones::event(&event.pubkey, &id));
             }
         }
         let id = event.id;
         match judged.decision {
-            Decision::Known { .. } => return Ok(Answer::yes("duplicate: already have this event")),
+            Decision::Known { .. } => return Ok(duplicate()),
             Decision::Refuse(refusal) => {
                 if judged.retires {
                     meeting.settle()?;
@@ -199,14 +204,17 @@ impl House {
             Decision::Wait => meeting.wait(event, synced),
         }
         let hosted = new.listing(&self.plan.service).complete();
-        if hosted {
-            self.repositories.ensure(&coordinate)?;
-            if !was_hosted {
-                meeting.welcome(&coordinate).await?;
-            }
+        if hosted && !was_hosted {
+            meeting.welcome(&coordinate).await?;
         }
         meeting.settle()?;
         let waiting = meeting.waits(&id);
+        if waiting && !meeting.fits() {
+            return Ok(no_room());
+        }
+        if hosted {
+            self.repositories.ensure(&coordinate)?;
+        }
         meeting.commit().await?;
         Ok(if waiting { waits() } else { Answer::yes("") })
     }
@@ -219,7 +227,7 @@ impl House {
         let family = self.load(&new.identifier).await?;
         let hosted = family.hosted();
         match decide::state(&family, &new) {
-            Decision::Known { .. } => return Ok(Answer::yes("duplicate: already have this event")),
+            Decision::Known { .. } => return Ok(duplicate()),
             Decision::Refuse(refusal) => return Ok(refusal.into()),
             Decision::Serve | Decision::Wait => {}
         }
@@ -231,6 +239,9 @@ impl House {
         });
         meeting.settle()?;
         let waiting = meeting.waits(&id);
+        if waiting && !meeting.fits() {
+            return Ok(no_room());
+        }
         meeting.commit().await?;
         Ok(if waiting { waits() } else { Answer::yes("") })
     }
@@ -271,6 +282,10 @@ impl House {
         meeting.wait(event, synced);
         meeting.settle()?;
         let waiting = meeting.waits(&id);
+        if waiting && !meeting.fits() {
+            identifiers.iter().try_for_each(|identifier| self.undo_adoptions(Some(identifier)))?;
+            return Ok(no_room());
+        }
         meeting.commit().await?;
         Ok(if waiting { waits() } else { Answer::yes("") })
     }
@@ -279,7 +294,9 @@ impl House {
     async fn related_event(self: Arc<Self>, event: Event) -> Result<BoxFuture<'static, Answer>, HouseError> {
         let relations = Relations::of(&event);
         if !self.is_related(&event, &relations).await? {
-            return Ok(ready(related::unrelated(&event).into()));
+            // What it was related to may have gone since it was taken.
+            let known = self.store.contains(&event.id).await?;
+            return Ok(ready(if known { duplicate() } else { related::unrelated(&event).into() }));
         }
         self.in_flight.lock().change(&event, &relations, true);
         self.feed.expect(&[event.id]);
@@ -288,7 +305,7 @@ impl House {
             self.in_flight.lock().change(&event, &relations, false);
             match saved {
                 Ok(Saved::New | Saved::NotStored) => Answer::yes(""),
-                Ok(Saved::Duplicate) => Answer::yes("duplicate: already have this event"),
+                Ok(Saved::Duplicate) => duplicate(),
                 Ok(Saved::Replaced) => {
                     Answer::no("replaced: a newer event of this kind and author is known here")
                 }
@@ -309,15 +326,18 @@ impl House {
             return Ok(true);
         }
         let opens = |event: &Event| opens_doors(event.kind);
-        if !relations.events.is_empty() && self.store.by_ids(&relations.events).await?.iter().any(opens) {
-            return Ok(true);
+        // A few at a time: they may be large, and one is enough.
+        for ids in relations.events.chunks(EVENTS_AT_ONCE) {
+            if self.store.by_ids(ids).await?.iter().any(opens) {
+                return Ok(true);
+            }
         }
         for address in relations.addresses.iter().take(MAX_ADDRESS_LOOKUPS) {
-            let filter = Filter::new()
-                .author(address.author)
-                .kind(Kind::from(address.kind))
-                .identifier(&address.d)
-                .limit(1);
+            let kind = Kind::from(address.kind);
+            let mut filter = Filter::new().author(address.author).kind(kind).limit(1);
+            if kind.is_addressable() {
+                filter = filter.identifier(&address.d);
+            }
             if self.store.query(filter).await?.iter().any(opens) {
                 return Ok(true);
             }
@@ -380,6 +400,14 @@ impl House {
             Answer::no("blocked: another identifier of yours here has the same first 182 bytes; choose a shorter one")
         }))
     }
+}
+
+fn duplicate() -> Answer {
+    Answer::yes("duplicate: already have this event")
+}
+
+fn no_room() -> Answer {
+    Answer::no("rate-limited: too much waits for git data here at the moment; try again later")
 }
 
 fn waits() -> Answer {

@@ -31,7 +31,11 @@ pub(crate) fn buries(tables: &Tables, event: &Event) -> Result<bool, TablesError
         return Ok(true);
     }
     let Some(address) = Address::of(event) else { return Ok(false) };
-    let until = tables.get(Table::Tombstones, &address_key(&address))?;
-    let until = until.and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
-    Ok(until.is_some_and(|until| event.created_at.as_secs() <= until))
+    Ok(until(tables, &address)?.is_some_and(|until| event.created_at.as_secs() <= until))
+}
+
+/// The time up to which all versions of an address are deleted, if any are.
+pub(crate) fn until(tables: &Tables, address: &Address) -> Result<Option<u64>, TablesError> {
+    let until = tables.get(Table::Tombstones, &address_key(address))?;
+    Ok(until.and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes))
 }

@@ -4,10 +4,13 @@ use nostr::event::{Event, EventId};
 use nostr::key::PublicKey;
 
 use super::tags::{first, values};
-use super::{Coordinate, Oid, PULL_REQUEST, PULL_REQUEST_UPDATE, ShapeError};
+use super::{Coordinate, Identifier, Oid, PULL_REQUEST, PULL_REQUEST_UPDATE, ShapeError};
 
 /// The most repositories a pull request can name; further `a` tags are left out.
 pub const MAX_COORDINATES: usize = 100;
+
+/// The most identifiers among them: the data is carried to the family of each.
+pub const MAX_IDENTIFIERS: usize = 5;
 
 /// What a pull request or an update of one says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +43,15 @@ impl PullRequest {
         };
         let mut repositories: Vec<Coordinate> =
             values(event, "a").filter_map(|value| value.parse().ok()).take(MAX_COORDINATES).collect();
+        let mut identifiers: Vec<Identifier> = Vec::new();
+        repositories.retain(|named: &Coordinate| {
+            let known = identifiers.contains(&named.identifier);
+            if !known && identifiers.len() < MAX_IDENTIFIERS {
+                identifiers.push(named.identifier.clone());
+                return true;
+            }
+            known
+        });
         repositories.sort();
         repositories.dedup();
         Ok(Self { id: event.id, author: event.pubkey, repositories, tip })

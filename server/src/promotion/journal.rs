@@ -24,6 +24,8 @@ pub enum RepositoryChange {
     Retire(Coordinate),
     /// It never held anything and goes.
     Remove(Coordinate),
+    /// The last repository of an identifier has gone; its family goes too if it is empty.
+    Leave(Identifier),
 }
 
 /// Everything a promotion does after its point of no return. Every part can be repeated.
@@ -41,6 +43,15 @@ pub struct CommitRecord {
     pub leave: BTreeSet<EventId>,
     /// Unsigned uploads that go: promoted, contradicted or expired.
     pub uploads_gone: Vec<Upload>,
+}
+
+/// A record whose steps failed on the way, for example because the disk was full.
+#[derive(Debug)]
+pub(crate) struct Unfinished {
+    /// What nothing may be done about before this is finished.
+    pub(crate) identifiers: BTreeSet<Identifier>,
+    /// The record.
+    pub(crate) record: CommitRecord,
 }
 
 impl CommitRecord {

@@ -109,6 +109,20 @@ impl<'h> Meeting<'h> {
         self.waiting.contains_key(id)
     }
 
+    /// Whether purgatory has room for what is to wait, once what leaves it has left.
+    pub(crate) fn fits(&self) -> bool {
+        let purgatory = self.house.purgatory.lock();
+        let bounds = &self.house.plan.bounds;
+        let (mut events, mut bytes) = (purgatory.len(), purgatory.bytes());
+        for new in self.waiting.values().filter(|new| purgatory.get(&new.event.id).is_none()) {
+            (events, bytes) = (events + 1, bytes + new.weight());
+        }
+        for gone in self.record.leave.iter().filter_map(|id| purgatory.get(id)) {
+            (events, bytes) = (events - 1, bytes - gone.weight());
+        }
+        events <= bounds.waiting_events && bytes <= bounds.waiting_bytes
+    }
+
     /// Whether a waiting event waits on after settling.
     pub(crate) fn still_waits(&self, id: &EventId) -> bool {
         let known = self.house.purgatory.lock().get(id).is_some();
@@ -120,9 +134,11 @@ impl<'h> Meeting<'h> {
         self.writes.push(write);
     }
 
-    /// All versions of an address up to a time are refused from now on.
-    pub(crate) fn bury(&mut self, address: &Address, until: u64) {
+    /// All versions of an address up to a time are refused from now on; what was refused already stays so.
+    pub(crate) fn bury(&mut self, address: &Address, until: u64) -> Result<(), HouseError> {
+        let until = tombstones::until(&self.house.tables, address)?.map_or(until, |known| known.max(until));
         self.writes.push(tombstones::address(address, until));
+        Ok(())
     }
 
     /// An upload is taken in, apart from the family.
@@ -135,9 +151,13 @@ impl<'h> Meeting<'h> {
         self.record.uploads_gone.push(upload);
     }
 
-    /// An empty repository goes.
+    /// An empty repository goes, its announcement has gone before; and its family, if that has no other.
     pub(crate) fn remove_repository(&mut self, repository: Coordinate) {
+        let identifier = repository.identifier.clone();
         self.record.repositories.push(RepositoryChange::Remove(repository));
+        if self.families.get(&identifier).is_some_and(|family| family.hosted().is_empty()) {
+            self.record.repositories.push(RepositoryChange::Leave(identifier));
+        }
     }
 
     /// Takes a waiting event out of purgatory.
@@ -159,10 +179,12 @@ impl<'h> Meeting<'h> {
         self.record.delete.insert(id);
     }
 
-    /// Puts an owner's repository aside: its announcement and states go, its data is kept, its path is free.
+    /// Puts an owner's repository aside: its announcement and states go, its data is kept, its path is free. One that
+    /// still waits for its data just goes: what was kept of an earlier one stays.
     pub(crate) fn retire(&mut self, repository: &Coordinate) {
         let Some(family) = self.families.get(&repository.identifier) else { return };
         let announced = family.announcements.get(&repository.owner);
+        let was_served = announced.is_some_and(|slot| slot.served.is_some());
         let states = family.states.get(&repository.owner);
         let served = [
             announced.and_then(|slot| Some(slot.served.as_ref()?.announcement.id)),
@@ -174,7 +196,11 @@ impl<'h> Meeting<'h> {
         ];
         served.into_iter().flatten().for_each(|id| self.drop_served(id));
         waiting.into_iter().flatten().for_each(|id| self.drop_waiting(&id));
-        self.record.repositories.push(RepositoryChange::Retire(repository.clone()));
+        if was_served {
+            self.record.repositories.push(RepositoryChange::Retire(repository.clone()));
+        } else {
+            self.remove_repository(repository.clone());
+        }
         for upload in self.house.unsigned.lock().to(repository) {
             self.record.uploads_gone.push(upload);
         }
@@ -210,12 +236,17 @@ impl<'h> Meeting<'h> {
 
     /// Settles all families: what may be served is, and every ref follows.
     pub(crate) fn settle(&mut self) -> Result<(), HouseError> {
-        for identifier in self.families.keys().cloned().collect::<Vec<_>>() {
-            let family = &self.families[&identifier];
-            let here = self.house.families.present(&identifier, wanted(family))?;
-            let settled = settle(family, &here);
-            self.release(&settled);
-            self.follow(&identifier, &settled)?;
+        // All families are looked at before anything is released: a pull request may wait in several of them.
+        let mut all = Vec::new();
+        for (identifier, family) in &self.families {
+            let here = self.house.families.present(identifier, wanted(family))?;
+            all.push((identifier.clone(), settle(family, &here)));
+        }
+        for (identifier, settled) in &all {
+            self.release(identifier, settled);
+        }
+        for (identifier, settled) in &all {
+            self.follow(identifier, settled)?;
         }
         let order = |event: &Event| match event.kind {
             kind if kind == ANNOUNCEMENT => 0,
@@ -227,7 +258,7 @@ impl<'h> Meeting<'h> {
     }
 
     /// Moves the events that may be served from waiting to served.
-    fn release(&mut self, settled: &Settled) {
+    fn release(&mut self, identifier: &Identifier, settled: &Settled) {
         for id in &settled.serve {
             let new = self.waiting.remove(id).map(|waiting| waiting.event);
             let known = || self.house.purgatory.lock().get(id).map(|waiting| waiting.event.clone());
@@ -243,21 +274,10 @@ impl<'h> Meeting<'h> {
                 self.house.enter(family, &event, true);
             }
         }
+        // The tip is known to be here in this family only: others get their ref by their own settling.
         for (owner, id, tip) in &settled.pulls {
-            for identifier in self.families.keys().cloned().collect::<Vec<_>>() {
-                let repository = Coordinate::new(*owner, identifier);
-                if self.families[&repository.identifier].is_hosted(owner) && self.names(id, &repository) {
-                    self.nostr_ref(repository, id, Some(*tip));
-                }
-            }
+            self.nostr_ref(Coordinate::new(*owner, identifier.clone()), id, Some(*tip));
         }
-    }
-
-    fn names(&self, id: &EventId, repository: &Coordinate) -> bool {
-        let event = self.record.serve.iter().find(|event| event.id == *id);
-        event
-            .and_then(|event| PullRequest::from_event(event).ok())
-            .is_some_and(|pull| pull.repositories.contains(repository))
     }
 
     /// Compares what the refs of a family's repositories shall be with what they are.
@@ -276,9 +296,13 @@ impl<'h> Meeting<'h> {
                 after.extend(target.refs.clone());
                 head.clone_from(&target.head);
             }
-            for (name, tip) in self.nostr.remove(&repository).into_iter().flatten() {
+            let asked = self.nostr.remove(&repository).unwrap_or_default();
+            // A record with a ref to what is not here could never be finished.
+            let here = self.house.families.present(identifier, asked.values().flatten().copied())?;
+            for (name, tip) in asked {
                 match tip {
-                    Some(tip) => after.insert(name, tip),
+                    Some(tip) if here.contains(&tip) => after.insert(name, tip),
+                    Some(_) => None,
                     None => after.remove(&name),
                 };
             }

@@ -4,6 +4,7 @@
 //! before the next step undoes it → (3) one batch in our own database: what waits, and the commit record: the point
 //! of no return → (4) refs and (5) HEAD, one rename each → (6) events saved and delivered → (7) record closed.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -11,7 +12,7 @@ use nostr::event::Event;
 use serde::{Deserialize, Serialize};
 
 use super::crash::point;
-use super::journal::{CommitRecord, RepositoryChange};
+use super::journal::{CommitRecord, RepositoryChange, Unfinished};
 use super::meeting::Meeting;
 use super::spread::concerns_several;
 use crate::git::files::remove_folder;
@@ -78,8 +79,10 @@ impl Meeting<'_> {
         }
         let finished = house.finish(number, &self.record).await;
         if finished.is_err() {
-            // The caller holds the locks of its families: nobody has seen them in between.
-            house.unfinished.lock().insert(number, self.record);
+            let uploads = self.record.uploads_gone.iter().map(|upload| upload.repository.identifier.clone());
+            let identifiers = self.families.into_keys().chain(uploads).collect();
+            let unfinished = Unfinished { identifiers, record: self.record };
+            house.unfinished.lock().await.insert(number, unfinished);
         }
         finished
     }
@@ -129,20 +132,20 @@ impl House {
         Ok(())
     }
 
-    /// Finishes what could not be finished before, if there is any such record; one caller at a time, whichever
-    /// families it concerns, and each record stays listed until it is done: nobody overtakes it.
-    pub(crate) async fn finish_all(&self) -> Result<(), HouseError> {
-        if self.unfinished.lock().is_empty() {
-            return Ok(());
+    /// Finishes what could not be finished before about these identifiers, whose locks the caller holds. Other
+    /// records are somebody else's: redone here, they could undo what has followed them.
+    pub(crate) async fn finish_all(&self, locked: &BTreeSet<Identifier>) -> Result<(), HouseError> {
+        let mut unfinished = self.unfinished.lock().await;
+        let concerns =
+            |known: &Unfinished| known.identifiers.is_empty() || !known.identifiers.is_disjoint(locked);
+        let due = unfinished.iter().filter(|(_, known)| concerns(known)).map(|(number, _)| *number);
+        for number in due.collect::<Vec<_>>() {
+            if let Some(known) = unfinished.get(&number) {
+                self.finish(number, &known.record).await?;
+            }
+            unfinished.remove(&number);
         }
-        let _alone = self.finishing.lock().await;
-        loop {
-            let first =
-                self.unfinished.lock().iter().next().map(|(number, record)| (*number, record.clone()));
-            let Some((number, record)) = first else { return Ok(()) };
-            self.finish(number, &record).await?;
-            self.unfinished.lock().remove(&number);
-        }
+        Ok(())
     }
 
     /// Steps 4 to 7 for a record that is written.
@@ -170,6 +173,7 @@ impl House {
                 }
                 RepositoryChange::Retire(repository) => self.repositories.retire(repository)?,
                 RepositoryChange::Remove(repository) => self.repositories.remove(repository)?,
+                RepositoryChange::Leave(identifier) => self.families.remove_empty(identifier)?,
             }
         }
         Ok(())
@@ -224,6 +228,7 @@ impl House {
                 }
                 RepositoryChange::Retire(repository) => tracing::info!(%repository, "repository retired"),
                 RepositoryChange::Remove(repository) => tracing::info!(%repository, "repository removed"),
+                RepositoryChange::Leave(_) => {}
             }
         }
     }
@@ -278,9 +283,9 @@ impl House {
             self.next_record.fetch_max(number + 1, Ordering::Relaxed);
             let record: CommitRecord = serde_json::from_slice(&value).map_err(std::io::Error::other)?;
             tracing::info!(events = record.serve.len(), "finishing a promotion that a stop has interrupted");
-            self.unfinished.lock().insert(number, record);
+            self.finish(number, &record).await?;
         }
-        self.finish_all().await
+        Ok(())
     }
 
     /// Saves one event that changes no repository and delivers it; what the store said.

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::process::Stdio;
+use std::sync::Arc;
 
 use nostr::event::{Event, EventId};
 
@@ -31,23 +32,37 @@ impl House {
         Ok(())
     }
 
-    /// Spreads what was served meanwhile. The caller holds no lock.
-    pub(crate) async fn spread_all(&self) -> Result<(), HouseError> {
+    /// Spreads what was served meanwhile. The caller holds no lock. What fails is tried again at the next start: it
+    /// must not fail those who come after it.
+    pub(crate) async fn spread_all(self: &Arc<Self>) {
         loop {
-            let Some(id) = self.spread.lock().first().copied() else { return Ok(()) };
-            self.spread_one(&id).await?;
-            self.tables.write(&[Write::remove(Table::Spread, id.as_bytes())])?;
-            self.spread.lock().remove(&id);
+            // Taken out first: nobody else waits for what is on its way.
+            let Some(id) = self.spread.lock().pop_first() else { return };
+            if let Err(error) = self.spread_one(id).await {
+                tracing::error!(%id, %error, "a pull request could not be spread to all families that it names");
+            }
         }
     }
 
-    async fn spread_one(&self, id: &EventId) -> Result<(), HouseError> {
-        let Some(event) = self.store.by_id(id).await? else { return Ok(()) };
-        let Ok(pull) = PullRequest::from_event(&event) else { return Ok(()) };
+    async fn spread_one(self: &Arc<Self>, id: EventId) -> Result<(), HouseError> {
+        if let Some(event) = self.store.by_id(&id).await? {
+            let identifiers = purgatory::identifiers(&event);
+            let spread = self.operate_on(identifiers.clone(), move |house| async move {
+                let spread = house.spread_event(&event).await;
+                if spread.is_err() {
+                    identifiers.iter().try_for_each(|identifier| house.undo_adoptions(Some(identifier)))?;
+                }
+                spread
+            });
+            spread.await?;
+        }
+        Ok(self.tables.write(&[Write::remove(Table::Spread, id.as_bytes())])?)
+    }
+
+    async fn spread_event(&self, event: &Event) -> Result<(), HouseError> {
+        let (id, identifiers) = (&event.id, purgatory::identifiers(event));
+        let Ok(pull) = PullRequest::from_event(event) else { return Ok(()) };
         let Some(tip) = pull.tip else { return Ok(()) };
-        let identifiers = purgatory::identifiers(&event);
-        let _locked = self.locks.lock(&identifiers).await;
-        self.finish_all().await?;
         let mut families = Vec::new();
         for identifier in &identifiers {
             families.push(self.load(identifier).await?);

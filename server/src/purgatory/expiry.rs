@@ -7,7 +7,8 @@ use std::time::Duration;
 use nostr::event::EventId;
 use tokio_util::sync::CancellationToken;
 
-use super::{Waiting, identifiers};
+use super::Waiting;
+use super::unsigned::Upload;
 use crate::house::{House, HouseError};
 use crate::nip34::{Announcement, Coordinate};
 use crate::promotion::meeting::Meeting;
@@ -48,40 +49,51 @@ impl House {
     /// When a store fails; what could not be dropped is tried again the next time.
     pub async fn expire_due(self: &Arc<Self>) -> Result<(), HouseError> {
         let now = self.now();
+        // One that cannot be dropped must not keep the others.
+        let mut failed = None;
         let events = self.purgatory.lock().expired(now);
         for id in events {
-            self.operate(move |house| async move { house.expire_event(&id, now).await }).await?;
+            let Some(identifiers) = self.purgatory.lock().get(&id).map(Waiting::identifiers) else {
+                continue;
+            };
+            if identifiers.iter().any(|identifier| self.holds.is_held(identifier)) {
+                continue;
+            }
+            let expire =
+                self.operate_on(identifiers, move |house| async move { house.expire_event(&id, now).await });
+            failed = expire.await.err().or(failed);
         }
         let uploads = self.unsigned.lock().expired(now);
         for (identifier, upload) in uploads {
             if self.holds.is_held(&identifier) {
                 continue;
             }
-            self.operate(move |house| async move {
-                let _locked = house.locks.lock(&BTreeSet::from([identifier])).await;
-                if house.unsigned.lock().for_event(&upload.id).contains(&upload) {
-                    let mut meeting = Meeting::new(&house, []);
-                    tracing::info!(repository = %upload.repository, id = %upload.id, "an unsigned upload expires");
-                    meeting.drop_upload(upload);
-                    meeting.commit().await?;
-                }
-                Ok(())
-            })
-            .await?;
+            let expire = self.operate_on(BTreeSet::from([identifier]), move |house| async move {
+                house.expire_upload(upload).await
+            });
+            failed = expire.await.err().or(failed);
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn expire_upload(&self, upload: Upload) -> Result<(), HouseError> {
+        if !self.unsigned.lock().for_event(&upload.id).contains(&upload) {
+            return Ok(());
+        }
+        let mut meeting = Meeting::new(self, []);
+        tracing::info!(repository = %upload.repository, id = %upload.id, "an unsigned upload expires");
+        meeting.drop_upload(upload);
+        meeting.commit().await
     }
 
     async fn expire_event(&self, id: &EventId, now: u64) -> Result<(), HouseError> {
-        let Some(waiting) = self.purgatory.lock().get(id).cloned() else { return Ok(()) };
-        let identifiers = identifiers(&waiting.event);
-        if identifiers.iter().any(|identifier| self.holds.is_held(identifier)) {
+        // It may have been released, replaced or given more time, or a push may have begun, while the lock was awaited.
+        let Some(waiting) = self.purgatory.lock().get(id).filter(|waiting| waiting.deadline <= now).cloned()
+        else {
             return Ok(());
-        }
-        let _locked = self.locks.lock(&identifiers).await;
-        // It may have been released, replaced or given more time while the lock was awaited.
-        let still: Option<Waiting> = self.purgatory.lock().get(id).cloned();
-        if still.is_none_or(|waiting| waiting.deadline > now) {
+        };
+        let identifiers = waiting.identifiers();
+        if identifiers.iter().any(|identifier| self.holds.is_held(identifier)) {
             return Ok(());
         }
         let mut families = Vec::new();

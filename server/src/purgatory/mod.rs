@@ -49,6 +49,17 @@ impl Waiting {
         identifiers(&self.event)
     }
 
+    /// About how many bytes of memory it takes: its text, and what surrounds each tag and each of its values.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        const EVENT: usize = 512;
+        const TAG: usize = 96;
+        const VALUE: usize = 32;
+        let value = |value: &String| VALUE + value.len();
+        let tag = |tag: &nostr::event::Tag| TAG + tag.as_slice().iter().map(value).sum::<usize>();
+        EVENT + self.event.content.len() + self.event.tags.iter().map(tag).sum::<usize>()
+    }
+
     /// The write that keeps it on disk.
     #[must_use]
     pub fn write(&self) -> Write {
@@ -82,6 +93,7 @@ pub fn forget(id: &EventId) -> Write {
 pub struct Purgatory {
     events: HashMap<EventId, Waiting>,
     by_identifier: HashMap<Identifier, BTreeSet<EventId>>,
+    bytes: usize,
 }
 
 impl Purgatory {
@@ -104,6 +116,12 @@ impl Purgatory {
     #[must_use]
     pub fn len(&self) -> usize {
         self.events.len()
+    }
+
+    /// Bytes of memory they take together, as [`Waiting::weight`] has it.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether nothing waits.
@@ -134,12 +152,15 @@ impl Purgatory {
         for identifier in waiting.identifiers() {
             self.by_identifier.entry(identifier).or_default().insert(waiting.event.id);
         }
-        self.events.insert(waiting.event.id, waiting);
+        self.bytes += waiting.weight();
+        let before = self.events.insert(waiting.event.id, waiting);
+        self.bytes -= before.map_or(0, |before| before.weight());
     }
 
     /// Takes an event out.
     pub fn remove(&mut self, id: &EventId) -> Option<Waiting> {
         let waiting = self.events.remove(id)?;
+        self.bytes -= waiting.weight();
         for identifier in waiting.identifiers() {
             if let Some(ids) = self.by_identifier.get_mut(&identifier) {
                 ids.remove(id);

@@ -90,6 +90,18 @@ impl Unsigned {
         Ok(unsigned)
     }
 
+    /// How many uploads there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.uploads.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.uploads.is_empty()
+    }
+
     /// Bytes of all uploads together.
     #[must_use]
     pub const fn bytes(&self) -> u64 {

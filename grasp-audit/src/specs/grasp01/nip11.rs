@@ -1,4 +1,6 @@
-//! G01/nip11: the relay information document.
+//! G01/nip11: the relay information document. That its limits are the enforced ones: [`limits`].
+
+mod limits;
 
 use serde_json::Value;
 
@@ -8,7 +10,7 @@ use crate::context::Context;
 /// The checks of this section.
 #[must_use]
 pub fn checks() -> Vec<Check> {
-    vec![
+    let mut checks = vec![
         Check::new(
             "G01/nip11/document",
             "is-json",
@@ -44,7 +46,7 @@ pub fn checks() -> Vec<Check> {
             "G01/nip11/limits",
             "well-formed",
             "limitation is an object whose limits are positive numbers or booleans",
-            limits,
+            well_formed,
         ),
         Check::new(
             "G01/nip11/limits",
@@ -52,7 +54,9 @@ pub fn checks() -> Vec<Check> {
             "max_message_length is stated: every relay has one",
             message_length,
         ),
-    ]
+    ];
+    checks.extend(limits::checks());
+    checks
 }
 
 async fn document(ctx: &Context) -> CheckResult<Value> {
@@ -113,7 +117,7 @@ async fn curation(ctx: Context) -> CheckResult {
     expect(fine, "curation is a text, or absent", stated.unwrap_or(&Value::Null))
 }
 
-async fn limits(ctx: Context) -> CheckResult {
+async fn well_formed(ctx: Context) -> CheckResult {
     let document = document(&ctx).await?;
     let stated = &document["limitation"];
     let limits = stated.as_object().ok_or_else(|| fail("limitation is an object", stated))?;

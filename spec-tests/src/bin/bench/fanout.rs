@@ -18,8 +18,9 @@ use crate::{Bench, Result};
 const SUBSCRIBERS: usize = 200;
 /// Those of the second measurement whose filter matches.
 const FEW: usize = 2;
-/// How many events the publisher has unanswered.
-const IN_FLIGHT: usize = 64;
+/// How many events the publisher has unanswered: more than any server takes at once, so that it is the server that
+/// says how fast it goes.
+const IN_FLIGHT: usize = 1_024;
 /// A round must not take longer.
 const TIME_LIMIT: Duration = Duration::from_secs(120);
 
@@ -56,31 +57,76 @@ fn issues_of(coordinate: &str) -> String {
 
 /// 200 subscribers of one filter.
 pub(crate) async fn all(bench: &Bench) -> Result<Vec<Line>> {
-    const EVENTS: usize = 3_000;
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    let server = Server::start(bench).await?;
-    let (_bare, bare) = broadcast::start()?;
+    const EVENTS: usize = 5_000;
+    let (mut durable, mut memory, mut bare) = (Rounds::default(), Rounds::default(), Rounds::default());
     for _ in 0..bench.rounds(5) {
-        // Of its own each round, so that the subscribers find nothing stored.
-        let repository = served(bench, &server).await?;
-        let events = issues(&repository.coordinate(), EVENTS).await?;
-        let filter = issues_of(&repository.coordinate());
-        let rate = |elapsed: Duration| (SUBSCRIBERS * EVENTS) as f64 / elapsed.as_secs_f64();
-        let subscribers = subscribe(server.address, SUBSCRIBERS, &filter).await?;
-        ours.push(rate(deliver(server.address, subscribers, &events).await?));
-        let subscribers = subscribe(bare, SUBSCRIBERS, &filter).await?;
-        theirs.push(rate(deliver(bare, subscribers, &events).await?));
+        for (backend, rounds) in [("lmdb", &mut durable), ("memory", &mut memory)] {
+            let server = Server::start_with(bench, backend).await?;
+            let coordinate = served(bench, &server).await?.coordinate();
+            rounds.add(server.process(), server.address, &coordinate, EVENTS).await?;
+        }
+        let (running, address) = broadcast::start()?;
+        rounds_of_nobody(&mut bare, running.process(), address, EVENTS).await?;
     }
     let beside = "a bare tokio-tungstenite broadcast";
-    let target = Target::RatioAtLeast(0.6);
-    Ok(vec![Line::rounds("live fan-out to 200 subscribers", "deliveries/s", &ours, beside, &theirs, target)])
+    let rate = |work: &str, ours: &Rounds, target| {
+        Line::rounds(work, "deliveries/s", &ours.rates, beside, &bare.rates, target)
+    };
+    let cost = |work: &str, ours: &Rounds| {
+        Line::rounds(work, "µs/delivery", &ours.costs, beside, &bare.costs, Target::Stated)
+    };
+    Ok(vec![
+        rate("live fan-out to 200 subscribers", &memory, Target::RatioAtLeast(0.6)),
+        cost("  … the server's processor time", &memory),
+        rate("the same, every event durable before it goes out", &durable, Target::Stated),
+        cost("  … the server's processor time", &durable),
+    ])
+}
+
+/// Deliveries per second, and the server's processor time for each in microseconds, round by round.
+#[derive(Debug, Default)]
+struct Rounds {
+    rates: Vec<f64>,
+    costs: Vec<f64>,
+}
+
+impl Rounds {
+    async fn add(
+        &mut self,
+        process: Process,
+        address: SocketAddr,
+        coordinate: &str,
+        count: usize,
+    ) -> Result<()> {
+        let events = issues(coordinate, count).await?;
+        let subscribers = subscribe(address, SUBSCRIBERS, &issues_of(coordinate)).await?;
+        let (worked, elapsed) = cost(process, address, subscribers, &events).await?;
+        self.rates.push(SUBSCRIBERS as f64 * 1e6 / elapsed);
+        self.costs.push(worked / SUBSCRIBERS as f64);
+        Ok(())
+    }
+}
+
+/// The bare broadcast knows no repository; a coordinate as long as a real one makes the same bytes.
+async fn rounds_of_nobody(
+    rounds: &mut Rounds,
+    process: Process,
+    address: SocketAddr,
+    count: usize,
+) -> Result<()> {
+    let owner = grasp_fixtures::keys::fresh().public_key();
+    rounds.add(process, address, &grasp_fixtures::events::coordinate(&owner, "bench-nobodys-"), count).await
 }
 
 /// What delivering costs: processor time and time, in microseconds per event.
-async fn cost(server: &Server, subscribers: Vec<Socket>, events: &[Event]) -> Result<(f64, f64)> {
-    let process: Process = server.process();
+async fn cost(
+    process: Process,
+    address: SocketAddr,
+    subscribers: Vec<Socket>,
+    events: &[Event],
+) -> Result<(f64, f64)> {
     let before = process.processor_time()?;
-    let elapsed = deliver(server.address, subscribers, events).await?;
+    let elapsed = deliver(address, subscribers, events).await?;
     let worked = process.processor_time()? - before;
     let each = |time: Duration| time.as_secs_f64() * 1e6 / events.len() as f64;
     Ok((each(worked), each(elapsed)))
@@ -100,7 +146,7 @@ pub(crate) async fn few(bench: &Bench) -> Result<Vec<Line>> {
         let crowded = matches!(round % 4, 1 | 2);
         let others = if crowded { SUBSCRIBERS - FEW } else { 0 };
         let others = subscribe(server.address, others, &issues_of(&other.coordinate())).await?;
-        let (worked, elapsed) = cost(&server, matching, &events).await?;
+        let (worked, elapsed) = cost(server.process(), server.address, matching, &events).await?;
         drop(others);
         let into = if crowded { &mut of_many } else { &mut alone };
         into.0.push(worked);

@@ -25,8 +25,12 @@ pub(crate) struct Local {
 impl Local {
     pub(crate) async fn init(bench: &Bench) -> Result<Self> {
         let folder = bench.subfolder()?;
-        // Random bytes do not get smaller; the time that compression would take is nobody's figure.
-        let git = Git::new(folder.path()).time_limit(TIME_LIMIT).config("core.compression", "0");
+        // Random bytes get smaller neither by compression nor as deltas of each other; the time that trying would
+        // take is nobody's figure.
+        let git = Git::new(folder.path())
+            .time_limit(TIME_LIMIT)
+            .config("core.compression", "0")
+            .config("pack.window", "0");
         git.run(folder.path(), &["init", "--quiet", "--bare", "work"]).await?.success()?;
         Ok(Self { folder, git })
     }

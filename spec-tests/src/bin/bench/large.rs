@@ -48,7 +48,7 @@ pub(crate) async fn clone(bench: &Bench) -> Result<Vec<Line>> {
         let local = Local::init(bench).await?;
         local.blobs(10, BLOB).await?;
         let repository = server.announce(&local.refs().await?, "main").await?;
-        local.run(&["repack", "-adfq"], &[]).await?;
+        local.run(&["repack", "-adq"], &[]).await?;
         let here = async || {
             let pushed = local.push(&repository.url()).await?.as_secs_f64();
             Result::Ok((pushed, local.clone_of(&repository.url()).await?.as_secs_f64()))

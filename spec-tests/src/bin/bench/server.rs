@@ -17,13 +17,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Bounds that a load on one address would meet, and what they are raised to.
 const SETTINGS: &[(&str, &str)] = &[
     ("NGIT_BIND_ADDRESS", "127.0.0.1:0"),
-    ("NGIT_DATABASE_BACKEND", "lmdb"),
     ("NGIT_LOG_LEVEL", "info"),
     ("NGIT_EVENTS_PER_MINUTE", "1000000000"),
     ("NGIT_QUERIES_PER_MINUTE", "1000000000"),
     ("NGIT_MAX_CONNECTIONS", "8192"),
     ("NGIT_MAX_CONNECTIONS_PER_ADDRESS", "8192"),
     ("NGIT_IDLE_PING_SECS", "3600"),
+    ("NGIT_OUTGOING_QUEUE_BYTES", "64MiB"),
     ("NGIT_GIT_DATA_PATH", "git"),
     ("NGIT_RELAY_DATA_PATH", "relay"),
 ];
@@ -64,12 +64,18 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one and waits until it listens.
     pub(crate) async fn start(bench: &Bench) -> Result<Self> {
+        Self::start_with(bench, "lmdb").await
+    }
+
+    /// Starts one that keeps its events there.
+    pub(crate) async fn start_with(bench: &Bench, backend: &str) -> Result<Self> {
         let folder = bench.subfolder()?;
         let log = folder.path().join("log");
         let child = Command::new(&bench.server)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .envs(SETTINGS.iter().copied())
+            .env("NGIT_DATABASE_BACKEND", backend)
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

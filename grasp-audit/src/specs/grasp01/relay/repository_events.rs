@@ -171,7 +171,12 @@ pub(super) fn checks() -> Vec<Check> {
             "a state whose HEAD names a branch it does not list is taken",
             |ctx| state_taken(ctx, |state| state.branch("main", commit()).head("gone").draft()),
         ),
-        Check::new(ROW, "state-large", "a state of 10,000 refs is taken", large_state),
+        Check::new(
+            ROW,
+            "state-large",
+            "a state of 10,000 refs is taken, unless one of them is impossible",
+            large_state,
+        ),
         Check::new(ROW, "state-older", "a state older than the accepted one is refused", older_state),
         Check::new(
             ROW,
@@ -288,12 +293,14 @@ async fn state_invalid(ctx: Context, reference: &str, value: String) -> CheckRes
 
 async fn large_state(ctx: Context) -> CheckResult {
     let refs = (0..MANY_REFS).map(|number| (format!("refs/heads/topic/{number:05}"), commit()));
-    let event = ctx.sign(&ctx.owner, State::new(&ctx.identifier).references(refs).draft());
-    let length = serde_json::to_vec(&event).map_or(0, |bytes| bytes.len() + 16);
+    let state = State::new(&ctx.identifier).references(refs);
+    let event = ctx.sign(&ctx.owner, state.draft());
+    let length = serde_json::to_vec(&event).map_or(0, |bytes| bytes.len() + 1_000);
     if ctx.target.limits.max_message_length.is_none_or(|limit| limit < length) {
         return Err(skip(format!("it makes a message of {length} bytes; the server states no such length")));
     }
     ctx.announce().await?;
+    ctx.refused_as(&ctx.sign(&ctx.owner, state.branch("last", "none").draft()), "invalid:").await?;
     ctx.accepted(&event).await.map(drop)
 }
 

@@ -66,7 +66,7 @@ const UNLISTED: [(&str, &str, Listing); 12] = [
     }),
 ];
 
-const LISTED: [(&str, &str, Listing); 9] = [
+const LISTED: [(&str, &str, Listing); 8] = [
     ("slash", "with a slash at the end of both", |ctx| {
         Ok((format!("{}/", ctx.clone_url()), format!("{}/", ctx.target.url.relay())))
     }),
@@ -81,13 +81,6 @@ const LISTED: [(&str, &str, Listing); 9] = [
             return Err(skip("the service's name is an address without letters"));
         }
         let swap = |url: String| url.replacen(&host, &capitals, 1);
-        Ok((swap(ctx.clone_url()), swap(ctx.target.url.relay())))
-    }),
-    ("scheme-case", "with its scheme in capitals", |ctx| {
-        let swap = |url: String| match url.split_once("://") {
-            Some((scheme, rest)) => format!("{}://{rest}", scheme.to_ascii_uppercase()),
-            None => url,
-        };
         Ok((swap(ctx.clone_url()), swap(ctx.target.url.relay())))
     }),
     ("default-port", "with its default port written out", |ctx| {

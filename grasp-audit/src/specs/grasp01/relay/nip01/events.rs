@@ -126,8 +126,8 @@ async fn pipelined(ctx: Context) -> CheckResult {
     futures_util::future::try_join_all(all).await?;
     for issue in &issues {
         let reply = relay.ok_for(issue).await?;
-        ctx.keeps(issue);
         expect(reply.accepted, "OK true for each of 20 events in flight", &reply)?;
+        ctx.keeps(issue);
     }
     let found = ctx.query(json!({"authors": [ctx.owner.public_key().to_hex()], "kinds": [1621]})).await?;
     if found.len() == issues.len() { Ok(()) } else { Err(fail("20 served", found.len())) }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use grasp_fixtures::Draft;
+use grasp_fixtures::{Draft, forged};
 use nostr::event::Event;
 use nostr::key::Keys;
 use serde_json::json;
 
 use super::ROW;
-use crate::check::{Check, CheckResult, expect, expect_eq, fail};
+use crate::check::{Check, CheckResult, Ending, expect, expect_eq, fail};
 use crate::context::{Context, SETTLES_WITHIN};
 use crate::specs::grasp01::relay::{filed_issue, issue};
 use crate::target::websocket::{OkReply, Relay};
@@ -20,7 +20,12 @@ pub(super) fn checks() -> Vec<Check> {
     vec![
         Check::new(ROW, "nip40-expires", "NIP-40: an event is no longer served once it has expired", expires),
         Check::new(ROW, "nip40-expired", "NIP-40: an event that has expired already is not served", expired),
-        Check::new(ROW, "nip42-answer", "NIP-42: a right answer to the challenge is taken", right_answer),
+        Check::new(
+            ROW,
+            "nip42-answer",
+            "NIP-42: a right answer to the challenge is taken, a forged one is not",
+            right_answer,
+        ),
         Check::new(
             ROW,
             "nip42-wrong-challenge",
@@ -101,10 +106,15 @@ async fn expired(ctx: Context) -> CheckResult {
 async fn right_answer(ctx: Context) -> CheckResult {
     ctx.needs_nip(42)?;
     let (relay, challenge) = challenged(&ctx).await?;
-    let reply = answer_as(&ctx, &relay, &ctx.owner, &challenge).await?;
-    expect(reply.accepted, "OK true for a right answer", &reply)?;
-    let reply = answer_as(&ctx, &relay, &ctx.someone(), &challenge).await?;
-    expect(reply.accepted, "OK true for a second key on the same connection", &reply)
+    let answer = auth_event(&ctx.owner, &ctx.target.url.relay(), &challenge, ctx.now());
+    let forged = serde_json::from_value(forged::bad_signature(&answer));
+    let reply = relay.authenticate(&forged.map_err(|error| Ending::CannotRun(error.to_string()))?).await?;
+    expect(!reply.accepted, "OK false for a forged answer", &reply)?;
+    for keys in [&ctx.owner, &ctx.someone()] {
+        let reply = answer_as(&ctx, &relay, keys, &challenge).await?;
+        expect(reply.accepted, "OK true for the right answer of each of two keys", &reply)?;
+    }
+    Ok(())
 }
 
 async fn wrong_answer(ctx: Context, answer: fn(&Context, &str) -> Event) -> CheckResult {
@@ -118,9 +128,12 @@ async fn wrong_answer(ctx: Context, answer: fn(&Context, &str) -> Event) -> Chec
 
 async fn not_stored(ctx: Context) -> CheckResult {
     ctx.needs_nip(42)?;
+    let hosted = ctx.hosted_repository().await?;
     let (relay, challenge) = challenged(&ctx).await?;
     let reply = answer_as(&ctx, &relay, &ctx.owner, &challenge).await?;
     expect(reply.accepted, "OK true", &reply)?;
+    let related = Draft::new(22_242, "").tag(["a", &hosted.coordinate]).at(ctx.now()).sign(&ctx.owner);
+    ctx.publish(&related).await?; // as an EVENT it may be refused or not: nobody gets to see it
     let filter = json!({"kinds": [22_242], "authors": [ctx.owner.public_key().to_hex()]});
     let found = relay.req(&[filter]).await?;
     expect(found.is_empty(), "no event of kind 22242", format!("{} found", found.len()))

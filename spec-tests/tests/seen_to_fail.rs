@@ -1,0 +1,73 @@
+//! Every check of the suite, against servers that do nothing right: each is seen to fail.
+//!
+//! A check that passes against a server that says yes to everything, one that says no to everything and one that
+//! boasts can prove nothing about any server.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::BTreeMap;
+
+use grasp_audit::target::patience::Patience;
+use grasp_audit::{Check, Options, Report, Suite, Verdict};
+use grasp_fixtures::null_server::{Manner, start};
+
+/// Nothing here takes time: what does not come at once does not come.
+const PATIENCE: f64 = 0.02;
+/// Checks at the same time; they mostly wait for each other's git.
+const JOBS: usize = 24;
+
+async fn run(manner: Manner, checks: Vec<Check>) -> Report {
+    let server = start(manner).await.unwrap();
+    let options =
+        Options { jobs: JOBS, cleanup: false, patience: Patience::new(PATIENCE), ..Options::default() };
+    Suite::of(checks, options).run(&server.url).await.unwrap()
+}
+
+/// Waits of tens of minutes, and ports that only root may open.
+const OUT_OF_REACH: [&str; 2] = ["--patient", "the service has no default port"];
+
+/// What each check said, server by server.
+#[derive(Default)]
+struct Seen(BTreeMap<String, Vec<Verdict>>);
+
+impl Seen {
+    fn add(&mut self, report: Report) {
+        for check in report.checks {
+            assert!(
+                !matches!(check.verdict, Verdict::Error { .. }),
+                "{} could not be carried out: {:?}",
+                check.id,
+                check.verdict
+            );
+            self.0.entry(check.id).or_default().push(check.verdict);
+        }
+    }
+
+    fn has_failed(&self, id: &str) -> bool {
+        self.0[id].iter().any(|verdict| matches!(verdict, Verdict::Fail { .. }))
+    }
+
+    /// Whether every server had it skipped for a reason that no test on loopback can take away.
+    fn is_out_of_reach(&self, id: &str) -> bool {
+        self.0[id].iter().all(|verdict| {
+            matches!(verdict, Verdict::Skip { why } if OUT_OF_REACH.iter().any(|reason| why.contains(reason)))
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_check_fails_against_a_server_that_does_nothing() {
+    let checks = grasp_audit::specs::all();
+    let mut seen = Seen::default();
+    seen.add(run(Manner::No, checks.clone()).await);
+    seen.add(run(Manner::Yes, checks.clone()).await);
+    // what these two cannot make fail is a promise that neither of them gives
+    let promised = checks.iter().filter(|check| !seen.has_failed(&check.id)).cloned().collect();
+    seen.add(run(Manner::Boast, promised).await);
+    let unproved: Vec<_> = checks
+        .iter()
+        .filter(|check| !seen.has_failed(&check.id) && !seen.is_out_of_reach(&check.id))
+        .map(|check| format!("{}: {:?}", check.id, seen.0[&check.id]))
+        .collect();
+    assert!(unproved.is_empty(), "never seen to fail:\n{}", unproved.join("\n"));
+}
