@@ -808,10 +808,6 @@ pub(super) const IDS: &[&str] = &[
 #[case::g01_purgatory_withdrawn_state_by_id("G01/purgatory/withdrawn/state-by-id")]
 #[case::g01_purgatory_withdrawn_state_by_coordinate("G01/purgatory/withdrawn/state-by-coordinate")]
 #[case::g01_purgatory_withdrawn_pull_request_by_id("G01/purgatory/withdrawn/pull-request-by-id")]
-#[case::g01_purgatory_expires_announcement("G01/purgatory/expires/announcement")]
-#[case::g01_purgatory_expires_clock_restarts("G01/purgatory/expires/clock-restarts")]
-#[case::g01_purgatory_expires_state("G01/purgatory/expires/state")]
-#[case::g01_purgatory_expires_pull_request("G01/purgatory/expires/pull-request")]
 #[case::g01_nip11_document_is_json("G01/nip11/document/is-json")]
 #[case::g01_nip11_document_has_cors("G01/nip11/document/has-cors")]
 #[case::g01_nip11_document_among_other_types("G01/nip11/document/among-other-types")]
@@ -921,7 +917,6 @@ pub(super) const IDS: &[&str] = &[
 #[case::g01_git_nostr_refs_every_named_identifier("G01/git/nostr-refs/every-named-identifier")]
 #[case::g01_git_nostr_refs_every_named_identifier_data_first("G01/git/nostr-refs/every-named-identifier-data-first")]
 #[case::g01_git_nostr_refs_beside_heads("G01/git/nostr-refs/beside-heads")]
-#[case::g01_git_nostr_refs_expires("G01/git/nostr-refs/expires")]
 #[case::g01_git_wants_advertised("G01/git/wants/advertised")]
 #[case::g01_git_wants_advertised_when_empty("G01/git/wants/advertised-when-empty")]
 #[case::g01_git_wants_fetch_with_filter("G01/git/wants/fetch-with-filter")]
@@ -1295,10 +1290,6 @@ async fn lmdb(#[case] id: &str) {
 #[case::g01_purgatory_withdrawn_state_by_id("G01/purgatory/withdrawn/state-by-id")]
 #[case::g01_purgatory_withdrawn_state_by_coordinate("G01/purgatory/withdrawn/state-by-coordinate")]
 #[case::g01_purgatory_withdrawn_pull_request_by_id("G01/purgatory/withdrawn/pull-request-by-id")]
-#[case::g01_purgatory_expires_announcement("G01/purgatory/expires/announcement")]
-#[case::g01_purgatory_expires_clock_restarts("G01/purgatory/expires/clock-restarts")]
-#[case::g01_purgatory_expires_state("G01/purgatory/expires/state")]
-#[case::g01_purgatory_expires_pull_request("G01/purgatory/expires/pull-request")]
 #[case::g01_nip11_document_is_json("G01/nip11/document/is-json")]
 #[case::g01_nip11_document_has_cors("G01/nip11/document/has-cors")]
 #[case::g01_nip11_document_among_other_types("G01/nip11/document/among-other-types")]
@@ -1408,7 +1399,6 @@ async fn lmdb(#[case] id: &str) {
 #[case::g01_git_nostr_refs_every_named_identifier("G01/git/nostr-refs/every-named-identifier")]
 #[case::g01_git_nostr_refs_every_named_identifier_data_first("G01/git/nostr-refs/every-named-identifier-data-first")]
 #[case::g01_git_nostr_refs_beside_heads("G01/git/nostr-refs/beside-heads")]
-#[case::g01_git_nostr_refs_expires("G01/git/nostr-refs/expires")]
 #[case::g01_git_wants_advertised("G01/git/wants/advertised")]
 #[case::g01_git_wants_advertised_when_empty("G01/git/wants/advertised-when-empty")]
 #[case::g01_git_wants_fetch_with_filter("G01/git/wants/fetch-with-filter")]
@@ -1461,5 +1451,29 @@ async fn lmdb(#[case] id: &str) {
 #[case::g01_cors_options_hosted("G01/cors/options/hosted")]
 #[tokio::test]
 async fn memory(#[case] id: &str) {
+    holds(id, Backend::Memory).await;
+}
+
+#[rustfmt::skip]
+#[rstest]
+#[case::g01_purgatory_expires_announcement("G01/purgatory/expires/announcement")]
+#[case::g01_purgatory_expires_clock_restarts("G01/purgatory/expires/clock-restarts")]
+#[case::g01_purgatory_expires_state("G01/purgatory/expires/state")]
+#[case::g01_purgatory_expires_pull_request("G01/purgatory/expires/pull-request")]
+#[case::g01_git_nostr_refs_expires("G01/git/nostr-refs/expires")]
+#[tokio::test]
+async fn patient_lmdb(#[case] id: &str) {
+    holds(id, Backend::Lmdb).await;
+}
+
+#[rustfmt::skip]
+#[rstest]
+#[case::g01_purgatory_expires_announcement("G01/purgatory/expires/announcement")]
+#[case::g01_purgatory_expires_clock_restarts("G01/purgatory/expires/clock-restarts")]
+#[case::g01_purgatory_expires_state("G01/purgatory/expires/state")]
+#[case::g01_purgatory_expires_pull_request("G01/purgatory/expires/pull-request")]
+#[case::g01_git_nostr_refs_expires("G01/git/nostr-refs/expires")]
+#[tokio::test]
+async fn patient_memory(#[case] id: &str) {
     holds(id, Backend::Memory).await;
 }

@@ -120,16 +120,16 @@ fn write_the_list() {
     );
     let ids = checks.iter().map(|check| format!("    {:?},\n", check.id)).collect::<String>();
     writeln!(text, "#[rustfmt::skip]\npub(super) const IDS: &[&str] = &[\n{ids}];").unwrap();
-    for (test, backend) in [("lmdb", "Lmdb"), ("memory", "Memory")] {
-        text.push_str("\n#[rustfmt::skip]\n#[rstest]\n");
-        for check in &checks {
-            writeln!(text, "#[case::{}({:?})]", name(check), check.id).unwrap();
+    // Tests run in the order of their names: the patient ones come last, when their waiting is over.
+    for (prefix, patient) in [("", false), ("patient_", true)] {
+        for (test, backend) in [("lmdb", "Lmdb"), ("memory", "Memory")] {
+            text.push_str("\n#[rustfmt::skip]\n#[rstest]\n");
+            for check in checks.iter().filter(|check| check.needs.patient == patient) {
+                writeln!(text, "#[case::{}({:?})]", name(check), check.id).unwrap();
+            }
+            write!(text, "#[tokio::test]\nasync fn {prefix}{test}(#[case] id: &str) {{\n").unwrap();
+            writeln!(text, "    holds(id, Backend::{backend}).await;\n}}").unwrap();
         }
-        writeln!(
-            text,
-            "#[tokio::test]\nasync fn {test}(#[case] id: &str) {{\n    holds(id, Backend::{backend}).await;\n}}"
-        )
-        .unwrap();
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/cases.rs");
     std::fs::write(path, text).unwrap();
