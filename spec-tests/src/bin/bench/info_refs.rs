@@ -2,7 +2,7 @@
 //! started for each request, as a host does that answers through `git http-backend`.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
