@@ -161,7 +161,6 @@ pub(super) const IDS: &[&str] = &[
     "G01/relay/rejects-unlisted/listed-slash",
     "G01/relay/rejects-unlisted/listed-double-slash",
     "G01/relay/rejects-unlisted/listed-host-case",
-    "G01/relay/rejects-unlisted/listed-scheme-case",
     "G01/relay/rejects-unlisted/listed-default-port",
     "G01/relay/rejects-unlisted/listed-percent-letters",
     "G01/relay/rejects-unlisted/listed-percent-upper",
@@ -337,6 +336,17 @@ pub(super) const IDS: &[&str] = &[
     "G01/nip11/curation/absent-or-string",
     "G01/nip11/limits/well-formed",
     "G01/nip11/limits/message-length",
+    "G01/nip11/limits/max-subscriptions",
+    "G01/nip11/limits/max-message-length",
+    "G01/nip11/limits/max-filters",
+    "G01/nip11/limits/max-subid-length",
+    "G01/nip11/limits/max-limit",
+    "G01/nip11/limits/default-limit",
+    "G01/nip11/limits/max-event-tags",
+    "G01/nip11/limits/max-content-length",
+    "G01/nip11/limits/created-at-upper",
+    "G01/nip11/limits/created-at-lower",
+    "G01/nip11/limits/auth-required",
     "G01/git/serves/before-ok",
     "G01/git/serves/shallow-clone",
     "G01/git/serves/shallow-clone-v0",
@@ -635,7 +645,6 @@ pub(super) const IDS: &[&str] = &[
 #[case::g01_relay_rejects_unlisted_listed_slash("G01/relay/rejects-unlisted/listed-slash")]
 #[case::g01_relay_rejects_unlisted_listed_double_slash("G01/relay/rejects-unlisted/listed-double-slash")]
 #[case::g01_relay_rejects_unlisted_listed_host_case("G01/relay/rejects-unlisted/listed-host-case")]
-#[case::g01_relay_rejects_unlisted_listed_scheme_case("G01/relay/rejects-unlisted/listed-scheme-case")]
 #[case::g01_relay_rejects_unlisted_listed_default_port("G01/relay/rejects-unlisted/listed-default-port")]
 #[case::g01_relay_rejects_unlisted_listed_percent_letters("G01/relay/rejects-unlisted/listed-percent-letters")]
 #[case::g01_relay_rejects_unlisted_listed_percent_upper("G01/relay/rejects-unlisted/listed-percent-upper")]
@@ -807,6 +816,17 @@ pub(super) const IDS: &[&str] = &[
 #[case::g01_nip11_curation_absent_or_string("G01/nip11/curation/absent-or-string")]
 #[case::g01_nip11_limits_well_formed("G01/nip11/limits/well-formed")]
 #[case::g01_nip11_limits_message_length("G01/nip11/limits/message-length")]
+#[case::g01_nip11_limits_max_subscriptions("G01/nip11/limits/max-subscriptions")]
+#[case::g01_nip11_limits_max_message_length("G01/nip11/limits/max-message-length")]
+#[case::g01_nip11_limits_max_filters("G01/nip11/limits/max-filters")]
+#[case::g01_nip11_limits_max_subid_length("G01/nip11/limits/max-subid-length")]
+#[case::g01_nip11_limits_max_limit("G01/nip11/limits/max-limit")]
+#[case::g01_nip11_limits_default_limit("G01/nip11/limits/default-limit")]
+#[case::g01_nip11_limits_max_event_tags("G01/nip11/limits/max-event-tags")]
+#[case::g01_nip11_limits_max_content_length("G01/nip11/limits/max-content-length")]
+#[case::g01_nip11_limits_created_at_upper("G01/nip11/limits/created-at-upper")]
+#[case::g01_nip11_limits_created_at_lower("G01/nip11/limits/created-at-lower")]
+#[case::g01_nip11_limits_auth_required("G01/nip11/limits/auth-required")]
 #[case::g01_git_serves_before_ok("G01/git/serves/before-ok")]
 #[case::g01_git_serves_shallow_clone("G01/git/serves/shallow-clone")]
 #[case::g01_git_serves_shallow_clone_v0("G01/git/serves/shallow-clone-v0")]
@@ -1107,7 +1127,6 @@ async fn lmdb(#[case] id: &str) {
 #[case::g01_relay_rejects_unlisted_listed_slash("G01/relay/rejects-unlisted/listed-slash")]
 #[case::g01_relay_rejects_unlisted_listed_double_slash("G01/relay/rejects-unlisted/listed-double-slash")]
 #[case::g01_relay_rejects_unlisted_listed_host_case("G01/relay/rejects-unlisted/listed-host-case")]
-#[case::g01_relay_rejects_unlisted_listed_scheme_case("G01/relay/rejects-unlisted/listed-scheme-case")]
 #[case::g01_relay_rejects_unlisted_listed_default_port("G01/relay/rejects-unlisted/listed-default-port")]
 #[case::g01_relay_rejects_unlisted_listed_percent_letters("G01/relay/rejects-unlisted/listed-percent-letters")]
 #[case::g01_relay_rejects_unlisted_listed_percent_upper("G01/relay/rejects-unlisted/listed-percent-upper")]
@@ -1279,6 +1298,17 @@ async fn lmdb(#[case] id: &str) {
 #[case::g01_nip11_curation_absent_or_string("G01/nip11/curation/absent-or-string")]
 #[case::g01_nip11_limits_well_formed("G01/nip11/limits/well-formed")]
 #[case::g01_nip11_limits_message_length("G01/nip11/limits/message-length")]
+#[case::g01_nip11_limits_max_subscriptions("G01/nip11/limits/max-subscriptions")]
+#[case::g01_nip11_limits_max_message_length("G01/nip11/limits/max-message-length")]
+#[case::g01_nip11_limits_max_filters("G01/nip11/limits/max-filters")]
+#[case::g01_nip11_limits_max_subid_length("G01/nip11/limits/max-subid-length")]
+#[case::g01_nip11_limits_max_limit("G01/nip11/limits/max-limit")]
+#[case::g01_nip11_limits_default_limit("G01/nip11/limits/default-limit")]
+#[case::g01_nip11_limits_max_event_tags("G01/nip11/limits/max-event-tags")]
+#[case::g01_nip11_limits_max_content_length("G01/nip11/limits/max-content-length")]
+#[case::g01_nip11_limits_created_at_upper("G01/nip11/limits/created-at-upper")]
+#[case::g01_nip11_limits_created_at_lower("G01/nip11/limits/created-at-lower")]
+#[case::g01_nip11_limits_auth_required("G01/nip11/limits/auth-required")]
 #[case::g01_git_serves_before_ok("G01/git/serves/before-ok")]
 #[case::g01_git_serves_shallow_clone("G01/git/serves/shallow-clone")]
 #[case::g01_git_serves_shallow_clone_v0("G01/git/serves/shallow-clone-v0")]
