@@ -8,15 +8,27 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
-use super::files::{flush_folder, remove_folder, replace};
+use super::files::{flush_folder, make_folder, remove_folder, replace};
 use crate::nip34::{Identifier, Oid};
 
 /// The families below one git data folder.
 #[derive(Debug, Clone)]
 pub struct Families {
     root: PathBuf,
+    /// Where folders are made before they are put in their place.
+    pub(super) scratch: PathBuf,
 }
+
+const CONFIG: &str = "[core]
+\trepositoryformatversion = 0
+\tfilemode = true
+\tbare = true
+[gc]
+\tauto = 0
+\tpruneExpire = never
+";
 
 /// From so many packs on, a family is repacked in the background.
 const PACKS_BEFORE_UPKEEP: usize = 16;
@@ -36,7 +48,7 @@ impl Families {
     /// Families below `<git-data>/.grasp/families/sha1`.
     #[must_use]
     pub fn new(git_data: &Path) -> Self {
-        Self { root: git_data.join(".grasp/families/sha1") }
+        Self { root: git_data.join(".grasp/families/sha1"), scratch: git_data.join(".grasp/quarantine") }
     }
 
     /// The bare repository that holds a family's objects.
@@ -60,15 +72,13 @@ impl Families {
         if path.join("HEAD").exists() {
             return Ok(());
         }
-        fs::create_dir_all(path.join("objects/pack"))?;
-        fs::create_dir_all(path.join("objects/info"))?;
-        fs::create_dir_all(path.join("refs"))?;
-        fs::write(
-            path.join("config"),
-            "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n[gc]\n\tauto = 0\n\tpruneExpire = never\n",
-        )?;
-        replace(&path.join("HEAD"), b"ref: refs/heads/none\n")?;
-        flush_folder(&self.root)
+        make_folder(&path, &self.scratch, |folder| {
+            fs::create_dir_all(folder.join("objects/pack"))?;
+            fs::create_dir_all(folder.join("objects/info"))?;
+            fs::create_dir_all(folder.join("refs"))?;
+            replace(&folder.join("config"), CONFIG.as_bytes())?;
+            replace(&folder.join("HEAD"), b"ref: refs/heads/none\n")
+        })
     }
 
     /// Removes a family that never had an object; any other stays. Fine if it is not there.
@@ -231,7 +241,10 @@ impl Families {
         command
             .args(["-c", "core.fsync=all", "-c", "repack.writeBitmaps=true", "repack"])
             .args(["--geometric=2", "-d", "--write-midx", "--write-bitmap-index", "-q"])
-            .current_dir(self.path(identifier));
+            .current_dir(self.path(identifier))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         command
     }
 }

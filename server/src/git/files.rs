@@ -20,6 +20,25 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     flush_folder(folder)
 }
 
+/// Makes a folder that is there whole or not at all: filled elsewhere on the same file system, then renamed.
+///
+/// `scratch` is swept at every start.
+pub(crate) fn make_folder(
+    path: &Path,
+    scratch: &Path,
+    fill: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
+    let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    fs::create_dir_all(parent)?;
+    fs::create_dir_all(scratch)?;
+    let making = tempfile::tempdir_in(scratch)?;
+    let made = making.path().join("made");
+    fs::create_dir(&made)?;
+    fill(&made)?;
+    fs::rename(&made, path)?;
+    flush_folder(parent)
+}
+
 /// Makes names in a folder durable.
 pub(crate) fn flush_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()

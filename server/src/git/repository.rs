@@ -14,7 +14,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use super::family::{Families, FamilyError};
-use super::files::{flush_folder, remove_folder, replace};
+use super::files::{flush_folder, make_folder, remove_folder, replace};
 use super::{RefEntry, RefSnapshot};
 use crate::nip34::{Coordinate, Oid, RefName};
 
@@ -92,18 +92,16 @@ impl Repositories {
         }
         let _writing = self.stripe(repository).write();
         let _owners = self.owners.lock();
-        fs::create_dir_all(path.join("objects/info"))?;
-        fs::create_dir_all(path.join("objects/pack"))?;
-        fs::create_dir_all(path.join("refs/heads"))?;
-        fs::create_dir_all(path.join("refs/tags"))?;
-        replace(&path.join("config"), CONFIG.as_bytes())?;
         let family = format!("../../../.grasp/families/sha1/{}.git/objects\n", repository.identifier);
-        replace(&path.join("objects/info/alternates"), family.as_bytes())?;
-        // HEAD comes last: with it, the repository is there.
-        replace(&path.join("HEAD"), b"ref: refs/heads/main\n")?;
-        if let Some(owner) = path.parent() {
-            flush_folder(owner)?;
-        }
+        make_folder(&path, &self.families.scratch, |folder| {
+            fs::create_dir_all(folder.join("objects/info"))?;
+            fs::create_dir_all(folder.join("objects/pack"))?;
+            fs::create_dir_all(folder.join("refs/heads"))?;
+            fs::create_dir_all(folder.join("refs/tags"))?;
+            replace(&folder.join("config"), CONFIG.as_bytes())?;
+            replace(&folder.join("objects/info/alternates"), family.as_bytes())?;
+            replace(&folder.join("HEAD"), b"ref: refs/heads/main\n")
+        })?;
         flush_folder(&self.root)
     }
 

@@ -56,9 +56,8 @@ impl Meeting<'_> {
                 writes.push(Write::remove(Table::Journal, key));
             }
         }
-        let spread: Vec<_> =
-            self.record.serve.iter().filter(|event| concerns_several(event)).map(|event| event.id).collect();
-        writes.extend(spread.iter().map(|id| Write::put(Table::Spread, id.as_bytes(), [])));
+        let spread = self.record.serve.iter().filter(|event| concerns_several(event));
+        writes.extend(spread.map(|event| Write::put(Table::Spread, event.id.as_bytes(), [])));
         if !self.record.is_empty() {
             let json = serde_json::to_vec(&self.record).map_err(std::io::Error::other)?;
             writes.push(Write::put(Table::Journal, journal_key(RECORD, number), json));
@@ -73,7 +72,6 @@ impl Meeting<'_> {
         }
         house.enter_uploads(self.uploads);
         house.enter_announcements(announced);
-        house.spread.lock().extend(spread);
         if self.record.is_empty() {
             return Ok(());
         }
@@ -156,6 +154,9 @@ impl House {
         point("served");
         self.close(number, record)?;
         point("record-closed");
+        // Only now: whoever spreads next, another operation included, looks for the served event.
+        let spread = record.serve.iter().filter(|event| concerns_several(event));
+        self.spread.lock().extend(spread.map(|event| event.id));
         Ok(())
     }
 

@@ -161,7 +161,6 @@ pub(super) const IDS: &[&str] = &[
     "G01/relay/rejects-unlisted/listed-slash",
     "G01/relay/rejects-unlisted/listed-double-slash",
     "G01/relay/rejects-unlisted/listed-host-case",
-    "G01/relay/rejects-unlisted/listed-scheme-case",
     "G01/relay/rejects-unlisted/listed-default-port",
     "G01/relay/rejects-unlisted/listed-percent-letters",
     "G01/relay/rejects-unlisted/listed-percent-upper",
@@ -337,6 +336,17 @@ pub(super) const IDS: &[&str] = &[
     "G01/nip11/curation/absent-or-string",
     "G01/nip11/limits/well-formed",
     "G01/nip11/limits/message-length",
+    "G01/nip11/limits/max-subscriptions",
+    "G01/nip11/limits/max-message-length",
+    "G01/nip11/limits/max-filters",
+    "G01/nip11/limits/max-subid-length",
+    "G01/nip11/limits/max-limit",
+    "G01/nip11/limits/default-limit",
+    "G01/nip11/limits/max-event-tags",
+    "G01/nip11/limits/max-content-length",
+    "G01/nip11/limits/created-at-upper",
+    "G01/nip11/limits/created-at-lower",
+    "G01/nip11/limits/auth-required",
     "G01/git/serves/before-ok",
     "G01/git/serves/shallow-clone",
     "G01/git/serves/shallow-clone-v0",
@@ -635,7 +645,6 @@ pub(super) const IDS: &[&str] = &[
 #[case::g01_relay_rejects_unlisted_listed_slash("G01/relay/rejects-unlisted/listed-slash")]
 #[case::g01_relay_rejects_unlisted_listed_double_slash("G01/relay/rejects-unlisted/listed-double-slash")]
 #[case::g01_relay_rejects_unlisted_listed_host_case("G01/relay/rejects-unlisted/listed-host-case")]
-#[case::g01_relay_rejects_unlisted_listed_scheme_case("G01/relay/rejects-unlisted/listed-scheme-case")]
 #[case::g01_relay_rejects_unlisted_listed_default_port("G01/relay/rejects-unlisted/listed-default-port")]
 #[case::g01_relay_rejects_unlisted_listed_percent_letters("G01/relay/rejects-unlisted/listed-percent-letters")]
 #[case::g01_relay_rejects_unlisted_listed_percent_upper("G01/relay/rejects-unlisted/listed-percent-upper")]
@@ -799,10 +808,6 @@ pub(super) const IDS: &[&str] = &[
 #[case::g01_purgatory_withdrawn_state_by_id("G01/purgatory/withdrawn/state-by-id")]
 #[case::g01_purgatory_withdrawn_state_by_coordinate("G01/purgatory/withdrawn/state-by-coordinate")]
 #[case::g01_purgatory_withdrawn_pull_request_by_id("G01/purgatory/withdrawn/pull-request-by-id")]
-#[case::g01_purgatory_expires_announcement("G01/purgatory/expires/announcement")]
-#[case::g01_purgatory_expires_clock_restarts("G01/purgatory/expires/clock-restarts")]
-#[case::g01_purgatory_expires_state("G01/purgatory/expires/state")]
-#[case::g01_purgatory_expires_pull_request("G01/purgatory/expires/pull-request")]
 #[case::g01_nip11_document_is_json("G01/nip11/document/is-json")]
 #[case::g01_nip11_document_has_cors("G01/nip11/document/has-cors")]
 #[case::g01_nip11_document_among_other_types("G01/nip11/document/among-other-types")]
@@ -811,6 +816,17 @@ pub(super) const IDS: &[&str] = &[
 #[case::g01_nip11_curation_absent_or_string("G01/nip11/curation/absent-or-string")]
 #[case::g01_nip11_limits_well_formed("G01/nip11/limits/well-formed")]
 #[case::g01_nip11_limits_message_length("G01/nip11/limits/message-length")]
+#[case::g01_nip11_limits_max_subscriptions("G01/nip11/limits/max-subscriptions")]
+#[case::g01_nip11_limits_max_message_length("G01/nip11/limits/max-message-length")]
+#[case::g01_nip11_limits_max_filters("G01/nip11/limits/max-filters")]
+#[case::g01_nip11_limits_max_subid_length("G01/nip11/limits/max-subid-length")]
+#[case::g01_nip11_limits_max_limit("G01/nip11/limits/max-limit")]
+#[case::g01_nip11_limits_default_limit("G01/nip11/limits/default-limit")]
+#[case::g01_nip11_limits_max_event_tags("G01/nip11/limits/max-event-tags")]
+#[case::g01_nip11_limits_max_content_length("G01/nip11/limits/max-content-length")]
+#[case::g01_nip11_limits_created_at_upper("G01/nip11/limits/created-at-upper")]
+#[case::g01_nip11_limits_created_at_lower("G01/nip11/limits/created-at-lower")]
+#[case::g01_nip11_limits_auth_required("G01/nip11/limits/auth-required")]
 #[case::g01_git_serves_before_ok("G01/git/serves/before-ok")]
 #[case::g01_git_serves_shallow_clone("G01/git/serves/shallow-clone")]
 #[case::g01_git_serves_shallow_clone_v0("G01/git/serves/shallow-clone-v0")]
@@ -901,7 +917,6 @@ pub(super) const IDS: &[&str] = &[
 #[case::g01_git_nostr_refs_every_named_identifier("G01/git/nostr-refs/every-named-identifier")]
 #[case::g01_git_nostr_refs_every_named_identifier_data_first("G01/git/nostr-refs/every-named-identifier-data-first")]
 #[case::g01_git_nostr_refs_beside_heads("G01/git/nostr-refs/beside-heads")]
-#[case::g01_git_nostr_refs_expires("G01/git/nostr-refs/expires")]
 #[case::g01_git_wants_advertised("G01/git/wants/advertised")]
 #[case::g01_git_wants_advertised_when_empty("G01/git/wants/advertised-when-empty")]
 #[case::g01_git_wants_fetch_with_filter("G01/git/wants/fetch-with-filter")]
@@ -1112,7 +1127,6 @@ async fn lmdb(#[case] id: &str) {
 #[case::g01_relay_rejects_unlisted_listed_slash("G01/relay/rejects-unlisted/listed-slash")]
 #[case::g01_relay_rejects_unlisted_listed_double_slash("G01/relay/rejects-unlisted/listed-double-slash")]
 #[case::g01_relay_rejects_unlisted_listed_host_case("G01/relay/rejects-unlisted/listed-host-case")]
-#[case::g01_relay_rejects_unlisted_listed_scheme_case("G01/relay/rejects-unlisted/listed-scheme-case")]
 #[case::g01_relay_rejects_unlisted_listed_default_port("G01/relay/rejects-unlisted/listed-default-port")]
 #[case::g01_relay_rejects_unlisted_listed_percent_letters("G01/relay/rejects-unlisted/listed-percent-letters")]
 #[case::g01_relay_rejects_unlisted_listed_percent_upper("G01/relay/rejects-unlisted/listed-percent-upper")]
@@ -1276,10 +1290,6 @@ async fn lmdb(#[case] id: &str) {
 #[case::g01_purgatory_withdrawn_state_by_id("G01/purgatory/withdrawn/state-by-id")]
 #[case::g01_purgatory_withdrawn_state_by_coordinate("G01/purgatory/withdrawn/state-by-coordinate")]
 #[case::g01_purgatory_withdrawn_pull_request_by_id("G01/purgatory/withdrawn/pull-request-by-id")]
-#[case::g01_purgatory_expires_announcement("G01/purgatory/expires/announcement")]
-#[case::g01_purgatory_expires_clock_restarts("G01/purgatory/expires/clock-restarts")]
-#[case::g01_purgatory_expires_state("G01/purgatory/expires/state")]
-#[case::g01_purgatory_expires_pull_request("G01/purgatory/expires/pull-request")]
 #[case::g01_nip11_document_is_json("G01/nip11/document/is-json")]
 #[case::g01_nip11_document_has_cors("G01/nip11/document/has-cors")]
 #[case::g01_nip11_document_among_other_types("G01/nip11/document/among-other-types")]
@@ -1288,6 +1298,17 @@ async fn lmdb(#[case] id: &str) {
 #[case::g01_nip11_curation_absent_or_string("G01/nip11/curation/absent-or-string")]
 #[case::g01_nip11_limits_well_formed("G01/nip11/limits/well-formed")]
 #[case::g01_nip11_limits_message_length("G01/nip11/limits/message-length")]
+#[case::g01_nip11_limits_max_subscriptions("G01/nip11/limits/max-subscriptions")]
+#[case::g01_nip11_limits_max_message_length("G01/nip11/limits/max-message-length")]
+#[case::g01_nip11_limits_max_filters("G01/nip11/limits/max-filters")]
+#[case::g01_nip11_limits_max_subid_length("G01/nip11/limits/max-subid-length")]
+#[case::g01_nip11_limits_max_limit("G01/nip11/limits/max-limit")]
+#[case::g01_nip11_limits_default_limit("G01/nip11/limits/default-limit")]
+#[case::g01_nip11_limits_max_event_tags("G01/nip11/limits/max-event-tags")]
+#[case::g01_nip11_limits_max_content_length("G01/nip11/limits/max-content-length")]
+#[case::g01_nip11_limits_created_at_upper("G01/nip11/limits/created-at-upper")]
+#[case::g01_nip11_limits_created_at_lower("G01/nip11/limits/created-at-lower")]
+#[case::g01_nip11_limits_auth_required("G01/nip11/limits/auth-required")]
 #[case::g01_git_serves_before_ok("G01/git/serves/before-ok")]
 #[case::g01_git_serves_shallow_clone("G01/git/serves/shallow-clone")]
 #[case::g01_git_serves_shallow_clone_v0("G01/git/serves/shallow-clone-v0")]
@@ -1378,7 +1399,6 @@ async fn lmdb(#[case] id: &str) {
 #[case::g01_git_nostr_refs_every_named_identifier("G01/git/nostr-refs/every-named-identifier")]
 #[case::g01_git_nostr_refs_every_named_identifier_data_first("G01/git/nostr-refs/every-named-identifier-data-first")]
 #[case::g01_git_nostr_refs_beside_heads("G01/git/nostr-refs/beside-heads")]
-#[case::g01_git_nostr_refs_expires("G01/git/nostr-refs/expires")]
 #[case::g01_git_wants_advertised("G01/git/wants/advertised")]
 #[case::g01_git_wants_advertised_when_empty("G01/git/wants/advertised-when-empty")]
 #[case::g01_git_wants_fetch_with_filter("G01/git/wants/fetch-with-filter")]
@@ -1431,5 +1451,29 @@ async fn lmdb(#[case] id: &str) {
 #[case::g01_cors_options_hosted("G01/cors/options/hosted")]
 #[tokio::test]
 async fn memory(#[case] id: &str) {
+    holds(id, Backend::Memory).await;
+}
+
+#[rustfmt::skip]
+#[rstest]
+#[case::g01_purgatory_expires_announcement("G01/purgatory/expires/announcement")]
+#[case::g01_purgatory_expires_clock_restarts("G01/purgatory/expires/clock-restarts")]
+#[case::g01_purgatory_expires_state("G01/purgatory/expires/state")]
+#[case::g01_purgatory_expires_pull_request("G01/purgatory/expires/pull-request")]
+#[case::g01_git_nostr_refs_expires("G01/git/nostr-refs/expires")]
+#[tokio::test]
+async fn patient_lmdb(#[case] id: &str) {
+    holds(id, Backend::Lmdb).await;
+}
+
+#[rustfmt::skip]
+#[rstest]
+#[case::g01_purgatory_expires_announcement("G01/purgatory/expires/announcement")]
+#[case::g01_purgatory_expires_clock_restarts("G01/purgatory/expires/clock-restarts")]
+#[case::g01_purgatory_expires_state("G01/purgatory/expires/state")]
+#[case::g01_purgatory_expires_pull_request("G01/purgatory/expires/pull-request")]
+#[case::g01_git_nostr_refs_expires("G01/git/nostr-refs/expires")]
+#[tokio::test]
+async fn patient_memory(#[case] id: &str) {
     holds(id, Backend::Memory).await;
 }
