@@ -254,3 +254,43 @@ async fn a_pull_request_takes_its_upload_into_the_family() {
     let here = git2::Repository::open(&gate.path).unwrap();
     assert!(here.find_commit(git2::Oid::from_str(&change).unwrap()).is_ok());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_small_packs_are_rolled_up_and_nothing_is_lost() {
+    let home = Home::open().await;
+    home.announce().await;
+    let repository = Repository::init("main").await.unwrap();
+    let mut commits: Vec<String> = Vec::new();
+    for n in 0..18_u64 {
+        let parents: Vec<&str> = commits.last().map(String::as_str).into_iter().collect();
+        let commit = repository.commit("a.txt", &format!("version {n}"), &parents).await.unwrap();
+        let state = State::new("project").branch("main", commit.as_str()).head("main");
+        assert!(home.submit(state.draft().at(home.now() - 100 + n).sign(&home.owner)).await.accepted);
+        let range = commits.last().map_or_else(|| commit.clone(), |before| format!("{before}..{commit}"));
+        let new = objects(&repository, &range).await;
+        let quarantine = home.quarantine(&repository, &borrowed(&new)).await;
+        let command = RefCommand {
+            name: "refs/heads/main".parse().unwrap(),
+            old: commits.last().map_or(Oid::ZERO, |before| before.parse().unwrap()),
+            new: commit.parse().unwrap(),
+        };
+        let landed = home.host().land(&home.coordinate(), &[command], false, Some(quarantine)).await;
+        assert_eq!(landed, [Ok(())], "push {n}");
+        commits.push(commit);
+    }
+    let gate = home.gate().await.unwrap();
+    let packs = || {
+        let files = std::fs::read_dir(gate.family_objects.join("pack")).unwrap();
+        files.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|e| e == "pack")).count()
+    };
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    while packs() >= 16 {
+        assert!(tokio::time::Instant::now() < deadline, "{} packs, and nobody rolls them up", packs());
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    spec_tests::disk::fsck([gate.path.clone()]).await;
+    let here = git2::Repository::open(&gate.path).unwrap();
+    for commit in &commits {
+        assert!(here.find_commit(git2::Oid::from_str(commit).unwrap()).is_ok(), "{commit} is lost");
+    }
+}

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use super::files::{flush_folder, make_folder, remove_folder, replace};
 use crate::nip34::{Identifier, Oid};
@@ -240,7 +241,10 @@ impl Families {
         command
             .args(["-c", "core.fsync=all", "-c", "repack.writeBitmaps=true", "repack"])
             .args(["--geometric=2", "-d", "--write-midx", "--write-bitmap-index", "-q"])
-            .current_dir(self.path(identifier));
+            .current_dir(self.path(identifier))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         command
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use nostr::event::EventId;
 
 use super::gate::{CommandResult, Gate, Hold, PushGate, Quarantine, RefCommand};
+use super::process::Process;
 use crate::admission::Family;
 use crate::authorize::{NamedEvent, PushFacts, Ruling, authorize};
 use crate::house::{House, HouseError};
@@ -303,8 +304,14 @@ impl House {
         let (house, identifier) = (Arc::clone(self), repository.identifier.clone());
         tokio::spawn(async move {
             let Ok(_one) = house.upkeep.try_acquire() else { return };
-            // No lock: only packs that were there at the beginning are rolled up, new ones may come meanwhile.
-            match house.families.upkeep(&identifier).status().await {
+            // Under the family's lock: a pack that is in but not committed yet must not be rolled up, or it could not
+            // be taken out again.
+            let _still = house.locks.lock(&BTreeSet::from([identifier.clone()])).await;
+            let repacked = match Process::spawn(&mut house.families.upkeep(&identifier)) {
+                Ok(mut repack) => repack.wait().await,
+                Err(error) => Err(error),
+            };
+            match repacked {
                 Ok(status) if status.success() => tracing::info!(%identifier, "family repacked"),
                 Ok(status) => tracing::warn!(%identifier, %status, "a family could not be repacked"),
                 Err(error) => tracing::warn!(%identifier, %error, "a family could not be repacked"),

@@ -131,10 +131,26 @@ fn occupy(git_data: &Path) -> Result<fs::File, OpenError> {
         Err(fs::TryLockError::WouldBlock) => return Err(OpenError::InUse(git_data.to_owned())),
         Err(fs::TryLockError::Error(error)) => return Err(failed(error)),
     }
-    // Whatever was in quarantine when the last run ended belongs to nobody.
-    remove_folder(&own.join("quarantine")).map_err(failed)?;
+    set_aside(&own).map_err(failed)?;
     fs::create_dir_all(own.join("quarantine")).map_err(failed)?;
     Ok(lock)
+}
+
+/// Whatever was in quarantine when the last run ended belongs to nobody. A git process that has outlived a killed
+/// server may still write there for a moment: so it is put aside first, and what cannot be removed yet goes the next
+/// time.
+fn set_aside(own: &Path) -> std::io::Result<()> {
+    let name = format!("trash-{:016x}", rand::random::<u64>());
+    fs::rename(own.join("quarantine"), own.join(name))?;
+    for entry in fs::read_dir(own)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("trash-")
+            && let Err(error) = remove_folder(&entry.path())
+        {
+            tracing::warn!(%error, folder = %entry.path().display(), "left for the next start to remove");
+        }
+    }
+    Ok(())
 }
 
 /// Removes upload folders that no entry names: a crash came between the two.

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use futures_util::task::AtomicWaker;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
@@ -26,6 +26,8 @@ use super::reply;
 const FRAGMENT_ABOVE: usize = 64 << 10;
 /// Bytes of an event in one fragment.
 const FRAGMENT: usize = 16 << 10;
+/// Live events that together are longer than this, in bytes, wait for no more.
+const PRESSING_BYTES: usize = 32 << 10;
 
 /// What all EVENT frames of one subscription share.
 #[derive(Debug)]
@@ -91,6 +93,8 @@ struct Queue {
     stored_bytes: usize,
     overflown: bool,
     ended: bool,
+    /// Whether something waits that is not to be gathered.
+    pressing: bool,
 }
 
 /// The outgoing queue of one connection.
@@ -136,6 +140,15 @@ impl Outbox {
         }
     }
 
+    /// Wakes the writer, unless it gathers live events and knows already that there are some.
+    fn wake(&self, queue: MutexGuard<'_, Queue>) {
+        let wanted = queue.pressing || queue.waiting.len() == 1 || queue.live_bytes >= PRESSING_BYTES;
+        drop(queue);
+        if wanted {
+            self.writer.wake();
+        }
+    }
+
     /// Queues an answer.
     pub(crate) fn answer(&self, text: String) {
         self.push_answer(Waiting::Answer(text));
@@ -157,13 +170,16 @@ impl Outbox {
             queue.answers += 1;
             queue.waiting.push_back(answer);
         }
-        drop(queue);
-        self.writer.wake();
+        queue.pressing = true;
+        self.wake(queue);
     }
 
     /// Takes room for a live event that is sent later, with [`Outbox::live_reserved`].
     pub(crate) fn reserve_live(&self, bytes: usize) -> Result<(), Full> {
-        let mut queue = self.queue.lock();
+        self.reserve(&mut self.queue.lock(), bytes)
+    }
+
+    fn reserve(&self, queue: &mut Queue, bytes: usize) -> Result<(), Full> {
         // One event always fits, however long it is.
         let full = queue.live_events >= self.live_events
             || (queue.live_events > 0 && queue.live_bytes + bytes > self.live_bytes);
@@ -189,14 +205,18 @@ impl Outbox {
             return;
         }
         queue.waiting.push_back(Waiting::Live(label.clone(), event));
-        drop(queue);
-        self.writer.wake();
+        self.wake(queue);
     }
 
     /// Queues a live event, if there is room.
     pub(crate) fn live(&self, label: &Arc<Label>, event: &Arc<str>) -> Result<(), Full> {
-        self.reserve_live(event.len())?;
-        self.live_reserved(label, event.clone());
+        let mut queue = self.queue.lock();
+        self.reserve(&mut queue, event.len())?;
+        if queue.ended {
+            return Ok(());
+        }
+        queue.waiting.push_back(Waiting::Live(label.clone(), event.clone()));
+        self.wake(queue);
         Ok(())
     }
 
@@ -212,8 +232,8 @@ impl Outbox {
                 if queue.stored_bytes == 0 || queue.stored_bytes + event.len() <= self.stored_bytes {
                     queue.stored_bytes += event.len();
                     queue.waiting.push_back(Waiting::Stored(label.clone(), event));
-                    drop(queue);
-                    self.writer.wake();
+                    queue.pressing = true;
+                    self.wake(queue);
                     return Ok(());
                 }
             }
@@ -268,6 +288,7 @@ impl Outbox {
                 if queue.waiting.capacity() > 64 {
                     queue.waiting = VecDeque::new();
                 }
+                queue.pressing = false;
                 return None;
             };
             let (label, event) = match next {
@@ -303,7 +324,7 @@ impl Outbox {
         }
     }
 
-    fn answer_taken(&self, mut queue: parking_lot::MutexGuard<'_, Queue>) {
+    fn answer_taken(&self, mut queue: MutexGuard<'_, Queue>) {
         queue.answers -= 1;
         if queue.answers + 1 == self.answers {
             self.room.notify_waiters();
@@ -312,21 +333,26 @@ impl Outbox {
 
     /// Waits until there is something to send.
     pub(crate) async fn filled(&self) {
+        self.until(|queue| !queue.waiting.is_empty() || queue.partly.is_some()).await;
+    }
+
+    /// Waits until there is something to send that should not wait for more.
+    pub(crate) async fn pressed(&self) {
+        self.until(|queue| queue.pressing || queue.partly.is_some() || queue.live_bytes >= PRESSING_BYTES)
+            .await;
+    }
+
+    async fn until(&self, holds: impl Fn(&Queue) -> bool) {
         poll_fn(|context| {
-            if self.is_empty() {
+            if !holds(&self.queue.lock()) {
                 self.writer.register(context.waker());
-                if self.is_empty() {
+                if !holds(&self.queue.lock()) {
                     return Poll::Pending;
                 }
             }
             Poll::Ready(())
         })
         .await;
-    }
-
-    fn is_empty(&self) -> bool {
-        let queue = self.queue.lock();
-        queue.waiting.is_empty() && queue.partly.is_none()
     }
 }
 

@@ -9,6 +9,7 @@ use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, SplitSink, SplitStream};
@@ -38,7 +39,9 @@ use crate::intake::{Answer, Source};
 /// Bytes that tungstenite reads at once; every idle connection holds as many.
 const READ_BUFFER: usize = 4 << 10;
 /// Bytes of small frames that are gathered before they are written.
-const WRITE_BUFFER: usize = 16 << 10;
+const WRITE_BUFFER: usize = 32 << 10;
+/// How long live events that follow others wait for more, so that they go out together.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// Who is at the other end.
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +85,9 @@ fn socket_config(limits: &Limits) -> WebSocketConfig {
 }
 
 /// Sends what waits: as many frames as there are, then one flush.
+///
+/// Live events that follow each other closely are gathered: writing to the socket costs more than everything else
+/// about a small message. Answers and stored events wait for nothing.
 async fn write<S>(
     sink: &mut SplitSink<WebSocketStream<S>, Message>,
     outbox: &Outbox,
@@ -90,8 +96,16 @@ async fn write<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let gathering = tokio::time::sleep_until(Instant::now());
+    tokio::pin!(gathering);
     loop {
         outbox.filled().await;
+        // The first after a pause goes out at once.
+        tokio::select! {
+            biased;
+            () = &mut gathering => {}
+            () = outbox.pressed() => {}
+        }
         activity.writing.store(true, Ordering::Relaxed);
         loop {
             // A message leaves the queue only when the sink can hold it: this future may be dropped at any await.
@@ -107,6 +121,7 @@ where
             return error;
         }
         activity.writing.store(false, Ordering::Relaxed);
+        gathering.as_mut().reset(Instant::now() + GATHER);
     }
 }
 

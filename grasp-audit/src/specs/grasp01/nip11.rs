@@ -1,4 +1,4 @@
-//! G01/nip11: the relay information document. That its limits are the enforced ones: [`limits`].
+//! G01/nip11: the relay information document. That its limits are the enforced ones: the module `limits`.
 
 mod limits;
 

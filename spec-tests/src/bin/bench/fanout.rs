@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::try_join_all;
 use nostr::event::Event;
 
-use crate::broadcast;
+use crate::broadcast::{self, Flush};
 use crate::events::{issues, served};
 use crate::figure::{Line, Target};
 use crate::process::Process;
@@ -57,30 +57,56 @@ fn issues_of(coordinate: &str) -> String {
 
 /// 200 subscribers of one filter.
 pub(crate) async fn all(bench: &Bench) -> Result<Vec<Line>> {
-    const EVENTS: usize = 5_000;
-    let (mut durable, mut memory, mut bare) = (Rounds::default(), Rounds::default(), Rounds::default());
+    let mut durable = Rounds::default();
+    let (mut memory, mut intake) = (Rounds::default(), Rounds::default());
+    let (mut bare, mut simple) = (Rounds::default(), Rounds::default());
     for _ in 0..bench.rounds(5) {
-        for (backend, rounds) in [("lmdb", &mut durable), ("memory", &mut memory)] {
+        for (backend, subscribers, rounds) in [
+            ("lmdb", SUBSCRIBERS, &mut durable),
+            ("memory", SUBSCRIBERS, &mut memory),
+            ("memory", 1, &mut intake),
+        ] {
             let server = Server::start_with(bench, backend).await?;
             let coordinate = served(bench, &server).await?.coordinate();
-            rounds.add(server.process(), server.address, &coordinate, EVENTS).await?;
+            rounds.add(server.process(), server.address, &coordinate, subscribers).await?;
         }
-        let (running, address) = broadcast::start()?;
-        rounds_of_nobody(&mut bare, running.process(), address, EVENTS).await?;
+        for (flush, rounds) in [(Flush::Gathered, &mut bare), (Flush::Each, &mut simple)] {
+            let (running, address) = broadcast::start(flush)?;
+            rounds.add(running.process(), address, &repository_of_nobody(), SUBSCRIBERS).await?;
+        }
     }
-    let beside = "a bare tokio-tungstenite broadcast";
-    let rate = |work: &str, ours: &Rounds, target| {
-        Line::rounds(work, "deliveries/s", &ours.rates, beside, &bare.rates, target)
+    let ceiling = "a bare tokio-tungstenite broadcast";
+    let line = |work: &str, unit, ours: &[f64], beside: &[f64], target| {
+        Line::rounds(work, unit, ours, ceiling, beside, target)
     };
-    let cost = |work: &str, ours: &Rounds| {
-        Line::rounds(work, "µs/delivery", &ours.costs, beside, &bare.costs, Target::Stated)
-    };
+    // What one subscriber costs is lost in what it costs to take the events in.
+    let delivering: Vec<f64> = memory
+        .costs
+        .iter()
+        .zip(&intake.costs)
+        .map(|(all, intake)| all - intake / SUBSCRIBERS as f64)
+        .collect();
+    let work = "live fan-out to 200 subscribers";
+    let simple_name = "the same broadcast, flushed after each event";
+    let target = Target::RatioAtLeast(0.6);
     Ok(vec![
-        rate("live fan-out to 200 subscribers", &memory, Target::RatioAtLeast(0.6)),
-        cost("  … the server's processor time", &memory),
-        rate("the same, every event durable before it goes out", &durable, Target::Stated),
-        cost("  … the server's processor time", &durable),
+        line(work, "deliveries/s", &memory.rates, &bare.rates, target),
+        Line::rounds(work, "deliveries/s", &memory.rates, simple_name, &simple.rates, Target::Stated),
+        line("  … durable before it goes out", "deliveries/s", &durable.rates, &bare.rates, Target::Stated),
+        line("  … the server's processor time", "µs/delivery", &memory.costs, &bare.costs, Target::Stated),
+        line(
+            "  … of which not for taking events in",
+            "µs/delivery",
+            &delivering,
+            &bare.costs,
+            Target::Stated,
+        ),
     ])
+}
+
+/// The bare broadcast knows no repository; a coordinate as long as a real one makes the same bytes.
+fn repository_of_nobody() -> String {
+    grasp_fixtures::events::coordinate(&grasp_fixtures::keys::fresh().public_key(), "bench-nobodys-")
 }
 
 /// Deliveries per second, and the server's processor time for each in microseconds, round by round.
@@ -96,26 +122,17 @@ impl Rounds {
         process: Process,
         address: SocketAddr,
         coordinate: &str,
-        count: usize,
+        subscribers: usize,
     ) -> Result<()> {
-        let events = issues(coordinate, count).await?;
-        let subscribers = subscribe(address, SUBSCRIBERS, &issues_of(coordinate)).await?;
-        let (worked, elapsed) = cost(process, address, subscribers, &events).await?;
-        self.rates.push(SUBSCRIBERS as f64 * 1e6 / elapsed);
-        self.costs.push(worked / SUBSCRIBERS as f64);
+        /// Fewer than wait for a slow reader before the server gives up on it.
+        const EVENTS: usize = 5_000;
+        let events = issues(coordinate, EVENTS).await?;
+        let sockets = subscribe(address, subscribers, &issues_of(coordinate)).await?;
+        let (worked, elapsed) = cost(process, address, sockets, &events).await?;
+        self.rates.push(subscribers as f64 * 1e6 / elapsed);
+        self.costs.push(worked / subscribers as f64);
         Ok(())
     }
-}
-
-/// The bare broadcast knows no repository; a coordinate as long as a real one makes the same bytes.
-async fn rounds_of_nobody(
-    rounds: &mut Rounds,
-    process: Process,
-    address: SocketAddr,
-    count: usize,
-) -> Result<()> {
-    let owner = grasp_fixtures::keys::fresh().public_key();
-    rounds.add(process, address, &grasp_fixtures::events::coordinate(&owner, "bench-nobodys-"), count).await
 }
 
 /// What delivering costs: processor time and time, in microseconds per event.

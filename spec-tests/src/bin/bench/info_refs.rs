@@ -2,7 +2,7 @@
 //! started for each request, as a host does that answers through `git http-backend`.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -104,7 +104,7 @@ fn upload_pack(repository: &Path, mode: &str, input: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// Both sides must have given the same answer, or the figures mean nothing.
-async fn check_equal(connection: &mut Connection, request: &[u8], equal: &PathBuf) -> Result<()> {
+async fn check_equal(connection: &mut Connection, request: &[u8], equal: &Path) -> Result<()> {
     let ours = connection.ask(request, <[u8]>::to_vec).await?;
     let theirs = upload_pack(equal, "--stateless-rpc", LS_REFS)?;
     let refs = |answer: &[u8]| answer.windows(11).filter(|name| name == b"refs/heads/").count();

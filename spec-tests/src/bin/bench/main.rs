@@ -100,7 +100,7 @@ fn main() -> ExitCode {
         Err(error) => return failed(&error),
     };
     let ended = if arguments.next_if_eq(broadcast::COMMAND).is_some() {
-        runtime.block_on(broadcast::serve())
+        runtime.block_on(broadcast::serve(arguments.next().as_deref()))
     } else {
         Arguments::read(arguments).and_then(|arguments| {
             runtime.block_on(async {

@@ -37,6 +37,7 @@ async fn hostile_name(ctx: Context) -> CheckResult {
     let identifier = format!("{}{script}", ctx.identifier).replace('/', "\\");
     let path = repository_path(&ctx.owner.public_key(), &identifier);
     let response = ctx.http.get(&path, &[BROWSER]).await?;
+    is_html(&response)?;
     let harmless = !response.text().contains("<script>alert(1)");
     expect(harmless, "an escaped name", response.text())
 }
