@@ -60,7 +60,7 @@ pub(super) fn explain(
         .iter()
         .map(|command| {
             let reason = match (nearest, served) {
-                (Some(state), _) => against(command, state, result),
+                (Some(state), _) => against(command, state, result, commands),
                 (None, Some(state)) => against_served(command, state),
                 (None, None) => nothing_signed(command),
             };
@@ -69,7 +69,12 @@ pub(super) fn explain(
         .collect()
 }
 
-fn against(command: &RefCommand, state: &State, result: &BTreeMap<&RefName, Oid>) -> String {
+fn against(
+    command: &RefCommand,
+    state: &State,
+    result: &BTreeMap<&RefName, Oid>,
+    commands: &[&RefCommand],
+) -> String {
     match state.refs.get(&command.name) {
         None if !command.new.is_zero() => not_listed(command, "the waiting state"),
         Some(oid) if command.new.is_zero() => {
@@ -82,7 +87,7 @@ fn against(command: &RefCommand, state: &State, result: &BTreeMap<&RefName, Oid>
                 short(&command.new)
             )
         }
-        _ => left_behind(state, result),
+        _ => left_behind(state, result, commands),
     }
 }
 
@@ -123,9 +128,16 @@ fn pull_request_branch() -> String {
         .to_owned()
 }
 
-/// This ref is right, but others are not part of the push.
-fn left_behind(state: &State, result: &BTreeMap<&RefName, Oid>) -> String {
+/// This ref is right, but others are too much, or not part of the push.
+fn left_behind(state: &State, result: &BTreeMap<&RefName, Oid>, commands: &[&RefCommand]) -> String {
     let missing = differences(state, result);
+    let surplus = |command: &&&RefCommand| missing.get(&command.name) == Some(&Change::Delete);
+    if let Some(extra) = commands.iter().find(surplus) {
+        return format!(
+            "the push also has {}, which the waiting state does not list; push without it",
+            extra.name
+        );
+    }
     let mut text = "the waiting state also has ".to_owned();
     for (at, (name, change)) in missing.iter().take(REFS_IN_A_COMMAND).enumerate() {
         let comma = if at == 0 { "" } else { ", " };

@@ -39,6 +39,7 @@ fn exactly_the_waiting_state_is_allowed() {
     let superset = [main, tag, command("refs/heads/extra", Oid::ZERO, oid(3))];
     let ruling = judge(&world, &owner, &[], &superset);
     assert!(ruling.results.iter().all(Result::is_err), "{ruling:?}");
+    assert!(ruling.results[0].clone().unwrap_err().contains("the push also has refs/heads/extra"));
     assert!(ruling.results[2].clone().unwrap_err().contains("does not list this ref"));
 }
 
