@@ -1,6 +1,6 @@
 //! The only way anything changes: write what will be done, do it, say that it is done. And after a crash: again.
 //!
-//! (1) objects are complete in quarantine → (2) [`House::adopt`] moves them into the family, noted so that a crash
+//! (1) objects are complete in quarantine → (2) [`House::adopt`] links them into the family, noted so that a crash
 //! before the next step undoes it → (3) one batch in our own database: what waits, and the commit record: the point
 //! of no return → (4) refs and (5) HEAD, one rename each → (6) events saved and delivered → (7) record closed.
 
@@ -24,7 +24,7 @@ use crate::purgatory::unsigned::Upload;
 use crate::store::events::Saved;
 use crate::store::tables::{Table, Write};
 
-/// Packs that were moved into a family for a record that is not written yet.
+/// Packs that were linked into a family for a record that is not written yet.
 #[derive(Debug, Serialize, Deserialize)]
 struct Adoption {
     identifier: Identifier,
@@ -87,7 +87,7 @@ impl Meeting<'_> {
 }
 
 impl House {
-    /// Moves what the tips reach from a quarantine into a family. Until a commit follows, a crash undoes it.
+    /// Links what the tips reach from a quarantine into a family. Until a commit follows, a crash undoes it.
     pub(crate) async fn adopt(
         &self,
         identifier: &Identifier,

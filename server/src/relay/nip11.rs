@@ -9,7 +9,7 @@ use super::limits::Limits;
 pub const SUPPORTED_NIPS: [u16; 9] = [1, 9, 11, 34, 40, 42, 45, 70, 77];
 
 /// How far ahead of the clock an event may be dated, in seconds; the intake enforces it.
-pub const CREATED_AT_UPPER_LIMIT: u64 = 900;
+pub use crate::intake::funnel::MAX_FUTURE_SECONDS as CREATED_AT_UPPER_LIMIT;
 
 /// What the operator says about the service.
 #[derive(Debug, Clone)]
