@@ -10,6 +10,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod directory;
+pub mod fault;
 pub mod git;
 pub mod house;
 pub mod http;

@@ -2,6 +2,7 @@
 
 use super::family::{Family, Hosted, Slot, Standing, Versioned};
 use super::{Decision, Prefix, Refusal};
+use crate::fault;
 use crate::nip34::announcement::Listing;
 use crate::nip34::{Announcement, Coordinate, PullRequest, ServiceDomain, State};
 
@@ -17,7 +18,10 @@ pub struct AnnouncementDecision {
 /// Judges an announcement (requirements G01/relay/accepts-repository-events and /rejects-unlisted).
 #[must_use]
 pub fn announcement(family: &Family, new: &Announcement, service: &ServiceDomain) -> AnnouncementDecision {
-    let listing = new.listing(service);
+    let mut listing = new.listing(service);
+    if fault::is("unlisted-taken") {
+        listing = Listing { clone: true, relay: true };
+    }
     let slot = family.announcements.get(&new.author);
     let version = (new.created_at, new.id);
     let stays = |decision| AnnouncementDecision { decision, retires: false };
