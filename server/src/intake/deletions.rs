@@ -10,7 +10,7 @@ use super::{Answer, tombstones};
 use crate::admission::deletion::{Targets, foreign_only};
 use crate::admission::related::Address;
 use crate::house::{House, HouseError};
-use crate::nip34::{ANNOUNCEMENT, Announcement, Identifier, PullRequest};
+use crate::nip34::{ANNOUNCEMENT, Announcement, Coordinate, Identifier, PullRequest};
 use crate::promotion::meeting::Meeting;
 use crate::purgatory;
 
@@ -143,6 +143,8 @@ impl Meeting<'_> {
         }
         if let Ok(pull) = PullRequest::from_event(gone) {
             for repository in pull.repositories {
+                let contributed = Coordinate::new(pull.author, repository.identifier.clone());
+                self.contributed_ref(contributed, &pull.id, None);
                 self.nostr_ref(repository, &pull.id, None);
             }
         }

@@ -26,6 +26,8 @@ pub struct Settled {
     pub repositories: BTreeMap<PublicKey, RefTarget>,
     /// `refs/nostr/<id>` of the pull requests in `serve`, by owner.
     pub pulls: Vec<(PublicKey, EventId, Oid)>,
+    /// The same in their authors' own repositories (GRASP-06), where no hosted one shows them: by author.
+    pub contributed: Vec<(PublicKey, EventId, Oid)>,
 }
 
 /// All objects that anything waiting in a family waits for.
@@ -75,8 +77,13 @@ pub fn settle(family: &Family, here: &HashSet<Oid>) -> Settled {
         };
         let is_served =
             |owner: PublicKey| family.is_served(&owner) || settled.repositories.contains_key(&owner);
-        if named().any(is_served) {
+        let shown = named().any(is_served);
+        let contributed = family.contributed.contains(&pull.id);
+        if shown || contributed {
             settled.serve.insert(pull.id);
+            if !shown {
+                settled.contributed.push((pull.author, pull.id, tip));
+            }
             let refs = named().filter(|owner| hosted.contains_key(owner)).map(|owner| (owner, pull.id, tip));
             settled.pulls.extend(refs);
         }
