@@ -71,19 +71,22 @@ async fn on(ctx: Context) -> CheckResult {
     let path = some_path(&ctx, &ctx.identifier);
     for service in ["git-upload-pack", "git-receive-pack"] {
         let response = ctx.http.get(&format!("{path}/info/refs?service={service}"), &[]).await?;
-        expect(response.status == 200, format!("200 for {service} of {path}"), response.head())?;
+        let smart = response.header("content-type") == format!("application/x-{service}-advertisement");
+        let expected = format!("the advertisement of {service} of {path}");
+        expect(response.status == 200 && smart, expected, response.head())?;
     }
     Ok(())
 }
 
 async fn clone(ctx: Context) -> CheckResult {
-    let url = format!("{}{}", ctx.target.url.base(), some_path(&ctx, &ctx.identifier));
+    let path = some_path(&ctx, &ctx.identifier);
+    let url = format!("{}{path}", ctx.target.url.base());
     for protocol in ["0", "2"] {
         let version = format!("protocol.version={protocol}");
         let (_, cloned) = ctx.git.clone(&url, &["-c", &version]).await?;
         expect(cloned.ok(), format!("a clone by protocol v{protocol} succeeds"), cloned.terminal())?;
     }
-    Ok(())
+    is_empty(&ctx, &path).await
 }
 
 async fn empty_named(ctx: Context, identifier: &str) -> CheckResult {
@@ -136,7 +139,8 @@ async fn contradicted(ctx: Context) -> CheckResult {
 
 async fn is_empty(ctx: &Context, path: &str) -> CheckResult {
     let (response, listed) = ls_refs(&ctx.http, path).await?;
-    expect(response.status == 200, format!("200 for ls-refs of {path}"), response.head())?;
+    let smart = response.header("content-type") == "application/x-git-upload-pack-result";
+    expect(response.status == 200 && smart, format!("the answer to ls-refs of {path}"), response.head())?;
     // an unborn HEAD may be listed
     let refs: Vec<&str> = listed.iter().map(|r| r.name.as_str()).filter(|name| *name != "HEAD").collect();
     expect(refs.is_empty(), format!("{path} has no refs"), format!("{refs:?}"))

@@ -1,6 +1,7 @@
 //! G06/events: which pull requests for repositories that are not hosted here are taken.
 
 use grasp_fixtures::{Draft, PullRequest};
+use nostr::event::Event;
 
 use super::contribution::Contribution;
 use crate::check::{Check, CheckResult, expect};
@@ -41,17 +42,21 @@ pub(super) fn checks() -> Vec<Check> {
 
 async fn named(ctx: Context) -> CheckResult {
     let contribution = Contribution::to_elsewhere(&ctx).await?;
-    let pr = contribution.pull_request(&ctx);
-    let reply = ctx.accepted(&pr).await?;
+    waits(&ctx, &contribution.pull_request(&ctx)).await
+}
+
+/// The pull request must be taken, and wait for its data.
+async fn waits(ctx: &Context, pr: &Event) -> CheckResult {
+    let reply = ctx.accepted(pr).await?;
     expect(reply.message.starts_with("purgatory:"), "OK true with `purgatory: …`", &reply)?;
-    ctx.not_served(&pr).await
+    ctx.not_served(pr).await
 }
 
 async fn separate_tags(ctx: Context) -> CheckResult {
     let contribution = Contribution::to_elsewhere(&ctx).await?;
     let said = PullRequest::new(&contribution.target, &contribution.tip).draft();
     let said = said.tag(["clone", "https://git.example/x.git"]).tag(["clone", &contribution.url]);
-    ctx.publishes(&contribution.author, said).await.map(drop)
+    waits(&ctx, &ctx.sign(&contribution.author, said)).await
 }
 
 /// A pull request with these clone URLs must be refused.
