@@ -122,17 +122,16 @@ async fn holds(server: &Instance, ctx: &Context, announcements: &[Event]) {
     let relay = instance::relay(&ctx.target).await.unwrap();
     view::refs_are_the_authorised_state(&ctx.target, &relay, &ctx.identifier, announcements).await;
     let git_data = server.git_data();
-    let contributed = disk::contributed(&git_data);
     let all = disk::repositories(&git_data).into_iter().chain(disk::families(&git_data));
-    disk::fsck(all.chain(contributed.clone())).await;
-    for repository in contributed {
-        assert!(repository.join("packed-refs").exists(), "{} has no refs and stays", repository.display());
-    }
+    disk::fsck(all.chain(disk::contributed(&git_data))).await;
     assert_eq!(disk::quarantine(&git_data), Vec::<String>::new(), "quarantine is swept at the start");
 }
 
 async fn ends_well(server: &Instance, ctx: &Context, scenario: &Scenario) {
     holds(server, ctx, &[]).await;
+    for repository in disk::contributed(&server.git_data()) {
+        assert!(repository.join("packed-refs").exists(), "{} has no refs and stays", repository.display());
+    }
     let relay = instance::relay(&ctx.target).await.unwrap();
     let all = scenario.served.iter().chain(&scenario.gone).map(|event| event.id.to_hex()).collect();
     let expected: BTreeSet<String> = scenario.served.iter().map(|event| event.id.to_hex()).collect();
