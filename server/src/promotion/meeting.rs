@@ -10,6 +10,7 @@ use super::journal::{CommitRecord, RepositoryChange};
 use super::{Settled, settle, wanted};
 use crate::admission::related::Address;
 use crate::admission::{Family, Hosted};
+use crate::fault;
 use crate::house::{House, HouseError};
 use crate::intake::tombstones;
 use crate::nip34::{
@@ -185,7 +186,8 @@ impl<'h> Meeting<'h> {
         let Some(family) = self.families.get(&repository.identifier) else { return };
         let announced = family.announcements.get(&repository.owner);
         let was_served = announced.is_some_and(|slot| slot.served.is_some());
-        let states = family.states.get(&repository.owner);
+        let states =
+            family.states.get(&repository.owner).filter(|_| !fault::is("states-outlive-announcements"));
         let served = [
             announced.and_then(|slot| Some(slot.served.as_ref()?.announcement.id)),
             states.and_then(|slot| Some(slot.served.as_ref()?.id)),

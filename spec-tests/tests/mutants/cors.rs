@@ -3,7 +3,7 @@
 use grasp_fixtures::faulty_proxy::{Asked, Head, Lies};
 use hyper::{Method, StatusCode};
 
-use crate::lie::{is_document, is_git, set};
+use crate::lie::http::{is_document, is_git, set};
 use crate::mutant::{Mutant, proxy};
 
 const ORIGIN: &str = "access-control-allow-origin";

@@ -6,10 +6,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cors;
+mod git;
 mod lie;
 mod matrix;
 mod mutant;
 mod nip11;
+mod relay;
 mod trial;
 
 use std::collections::BTreeSet;
@@ -18,11 +20,14 @@ use grasp_audit::catalogue::{Level, REQUIREMENTS};
 use grasp_audit::specs;
 use grasp_server::fault::FAULTS;
 
-use matrix::{Matrix, Reach};
+use matrix::{Matrix, Reach, Recorded};
 use mutant::{Mutant, Way};
 
+/// The recorded matrix.
+const RECORD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mutants/snapshots/mutants__matrix.snap");
+
 fn mutants() -> Vec<Mutant> {
-    [nip11::mutants(), cors::mutants()].into_iter().flatten().collect()
+    [relay::mutants(), nip11::mutants(), git::mutants(), cors::mutants()].into_iter().flatten().collect()
 }
 
 /// Those that `GRASP_MUTANTS` picks by a part of their name or requirement, all by default.
@@ -74,6 +79,12 @@ async fn each_mutant_is_caught_by_its_own_requirement_and_by_no_unrelated_one() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "records the matrix anew: every mutant against all checks that may catch it"]
+async fn whole_requirements() {
+    judge(Reach::Requirement).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 #[ignore = "every mutant against every check: an hour on two cores"]
 async fn everything_against_everything() {
     judge(Reach::Everything).await;
@@ -82,9 +93,10 @@ async fn everything_against_everything() {
 async fn judge(reach: Reach) {
     let mutants = wanted();
     let started = std::time::Instant::now();
-    let matrix = Matrix::of(&mutants, reach).await;
+    let recorded = std::fs::read_to_string(RECORD).map(|text| Recorded::read(&text)).unwrap_or_default();
+    let matrix = Matrix::of(&mutants, reach, &recorded).await;
     eprintln!("{}in {:.0} s", matrix.summary(), started.elapsed().as_secs_f32());
+    eprintln!("{}", matrix.render());
     let complaints = matrix.complaints();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
-    eprintln!("{}", matrix.render());
 }

@@ -14,20 +14,50 @@ use crate::trial::{Outcome, trial};
 
 /// Mutants on trial at the same time.
 const AT_ONCE: usize = 5;
-/// Of the checks that have nothing to do with a mutant, it meets every so many-th, another part than the mutant before.
+/// Of the checks that are not expected to catch a mutant it meets every so many-th, another part than the mutant before;
+/// of those of its own requirement more.
 const SAMPLE: usize = 48;
+const OWN_SAMPLE: usize = 6;
 
 /// Which checks a mutant meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// Those of its own requirement, those that are affected, and a sample of all others.
+    /// Those that are recorded to catch it, and samples of its own requirement and of all others. A mutant without a
+    /// record meets everything that may catch it.
     Gate,
+    /// Those of its own requirement and those that may be affected, and a sample of all others.
+    Requirement,
     /// Every one.
     Everything,
 }
 
 /// What came of all trials, in the order of the mutants.
 pub(crate) struct Matrix<'m>(pub(crate) Vec<(&'m Mutant, Outcome)>);
+
+/// Which checks catch which mutant, as the recorded matrix has it.
+#[derive(Debug, Default)]
+pub(crate) struct Recorded(BTreeMap<String, BTreeSet<String>>);
+
+impl Recorded {
+    /// Reads what [`Matrix::render`] has written.
+    pub(crate) fn read(text: &str) -> Self {
+        let mut recorded = Self::default();
+        let (mut row, mut mutant) = ("", "");
+        for line in text.lines() {
+            let words = line.trim_start();
+            match line.len() - words.len() {
+                0 if words.starts_with("G0") => row = words.split(' ').next().unwrap_or_default(),
+                2 => mutant = words.split(' ').next().unwrap_or_default(),
+                4 if !words.contains(' ') => {
+                    recorded.0.entry(mutant.to_owned()).or_default().insert(format!("{row}/{words}"));
+                }
+                6 => drop(recorded.0.entry(mutant.to_owned()).or_default().insert(words.to_owned())),
+                _ => {}
+            }
+        }
+        recorded
+    }
+}
 
 impl Affected {
     fn covers(&self, id: &str) -> bool {
@@ -45,10 +75,16 @@ impl Mutant {
     }
 }
 
-fn meets(mutant: &Mutant, number: usize, reach: Reach) -> Vec<Check> {
+fn meets(mutant: &Mutant, number: usize, reach: Reach, recorded: &Recorded) -> Vec<Check> {
+    let record = recorded.0.get(mutant.name).filter(|_| reach == Reach::Gate);
     let met = |(position, check): (usize, Check)| {
-        let sampled = !check.needs.patient && position % SAMPLE == number % SAMPLE;
-        let reached = reach == Reach::Everything || mutant.may_fail(&check.id) || sampled;
+        let part = |of: usize| position % of == number % of;
+        let expected = match record {
+            Some(record) => record.contains(&check.id) || mutant.is_own(&check.id) && part(OWN_SAMPLE),
+            None => mutant.may_fail(&check.id),
+        };
+        let sampled = !check.needs.patient && part(SAMPLE);
+        let reached = reach == Reach::Everything || expected || sampled;
         (reached && (mutant.patient || !check.needs.patient)).then_some(check)
     };
     specs::all().into_iter().enumerate().filter_map(met).collect()
@@ -56,13 +92,14 @@ fn meets(mutant: &Mutant, number: usize, reach: Reach) -> Vec<Check> {
 
 impl<'m> Matrix<'m> {
     /// Holds all trials; progress goes to standard error.
-    pub(crate) async fn of(mutants: &'m [Mutant], reach: Reach) -> Self {
+    pub(crate) async fn of(mutants: &'m [Mutant], reach: Reach, recorded: &Recorded) -> Self {
         // those that wait for expiry begin first
         let mut order: Vec<usize> = (0..mutants.len()).collect();
         order.sort_by_key(|number| !mutants[*number].patient);
         let trials = order.into_iter().map(|number| async move {
             let started = std::time::Instant::now();
-            let outcome = trial(Some(&mutants[number]), meets(&mutants[number], number, reach)).await;
+            let checks = meets(&mutants[number], number, reach, recorded);
+            let outcome = trial(Some(&mutants[number]), checks).await;
             eprintln!(
                 "{:<44} {:>3} checks, {:>2} failed, {:>5.1} s",
                 mutants[number].name,
@@ -145,7 +182,9 @@ fn write_mutant(text: &mut String, mutant: &Mutant, outcome: &Outcome) {
     }
     for (reason, ids) in by_reason {
         let _ = writeln!(text, "    affected: {reason}");
-        ids.into_iter().for_each(|id| drop(writeln!(text, "      {id}")));
+        for id in ids {
+            let _ = writeln!(text, "      {id}");
+        }
     }
 }
 

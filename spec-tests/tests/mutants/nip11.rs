@@ -4,7 +4,7 @@ use grasp_fixtures::faulty_proxy::Lies;
 use hyper::header::{ACCEPT, HeaderValue};
 use serde_json::{Value, json};
 
-use crate::lie::{field, is_nip11, nip11, set};
+use crate::lie::http::{field, is_nip11, nip11, set};
 use crate::mutant::{Mutant, proxy};
 
 /// States a limit in place of what the server states.

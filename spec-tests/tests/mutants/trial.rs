@@ -12,9 +12,9 @@ use spec_tests::{Backend, Setup};
 
 use crate::mutant::{Mutant, Way};
 
-/// Factor on every wait of the suite: enough for what comes late on a busy machine, while what a mutant keeps back for
-/// ever is not waited for longer than that.
-const PATIENCE: f64 = 0.5;
+/// Factor on every wait of the suite. Most mutants are caught at once; what one keeps back for ever is waited for, so
+/// this is as short as a busy machine allows.
+const PATIENCE: f64 = 0.8;
 /// Checks of one trial at the same time; they mostly wait for git.
 const JOBS: usize = 6;
 /// Expiry of the servers on which the patient checks run: long enough for what a check does before it.
@@ -91,5 +91,8 @@ async fn hold(mutant: Option<&Mutant>, checks: Vec<Check>, patient: bool) -> Opt
         patience: Patience::new(PATIENCE),
         ..Options::default()
     };
-    Some(Suite::of(checks, options).run(&proxy.url).await.expect("the mutant can be reached"))
+    let report = Suite::of(checks, options).run(&proxy.url).await.expect("the mutant can be reached");
+    let name = mutant.map_or("the honest proxy", |mutant| mutant.name);
+    assert!(!proxy.is_broken(), "{name}: a lie panicked, its message stands above");
+    Some(report)
 }
