@@ -32,7 +32,9 @@ pub fn announcement(family: &Family, new: &Announcement, service: &ServiceDomain
         return stays(decision);
     }
     if listing.complete() {
-        let served = slot.is_some_and(|slot| slot.served.is_some());
+        let served = slot.is_some_and(|slot| {
+            slot.served.is_some() || fault::is("replacements-served") && slot.waiting.is_some()
+        });
         return stays(if served { Decision::Serve } else { Decision::Wait });
     }
     // Whoever stays must be vouched for by somebody else's announcement that lists us.
@@ -107,6 +109,7 @@ fn known<T: Versioned>(
     match slot.map_or(Standing::Newest, |slot| slot.standing(version)) {
         Standing::Served => Some(Decision::Known { waiting: false }),
         Standing::Waiting => Some(Decision::Known { waiting: true }),
+        Standing::Older if fault::is("older-replacements-wait") => None,
         Standing::Older => Some(Decision::Refuse(Refusal::new(
             Prefix::Replaced,
             "a newer event of this kind, author and identifier is known here",

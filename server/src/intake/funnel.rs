@@ -139,7 +139,7 @@ impl House {
         if tombstones::buries(&self.tables, event).map_err(HouseError::from)? {
             return Err(Answer::no("blocked: the event was deleted by its author (NIP-09)"));
         }
-        if synced && self.has_expired(event).map_err(HouseError::from)? {
+        if (synced || fault::is("expired-for-ever")) && self.has_expired(event).map_err(HouseError::from)? {
             return Err(Answer::no(
                 "blocked: the event has waited here in vain; its author may publish it anew",
             ));
@@ -219,7 +219,9 @@ impl House {
         if hosted && !was_hosted {
             meeting.welcome(&coordinate).await?;
         }
-        meeting.settle()?;
+        if !fault::is("announcements-always-wait") {
+            meeting.settle()?;
+        }
         let waiting = meeting.waits(&id);
         if waiting && !meeting.fits() {
             return Ok(no_room());
@@ -245,11 +247,17 @@ impl House {
         }
         let mut meeting = Meeting::new(self, [family]);
         let id = event.id;
+        let own_data_only = fault::is("own-data-only")
+            && meeting
+                .family(&new.identifier)
+                .is_some_and(|f| f.is_hosted(&new.author) && !f.is_served(&new.author));
         meeting.wait(event, synced);
         meeting.restart_clocks(&new.identifier, |owner| {
             hosted.get(owner).is_some_and(|maintainers| maintainers.contains(&new.author))
         });
-        meeting.settle()?;
+        if !own_data_only && !fault::is("states-always-wait") {
+            meeting.settle()?;
+        }
         let waiting = meeting.waits(&id);
         if waiting && !meeting.fits() {
             return Ok(no_room());
@@ -288,11 +296,16 @@ impl House {
             if let Some(objects) = objects.filter(|_| named && Some(upload.tip) == new.tip) {
                 self.adopt(&upload.repository.identifier, &objects, &[upload.tip]).await?;
             }
+            if fault::is("other-tips-stay") && Some(upload.tip) != new.tip {
+                continue;
+            }
             meeting.drop_upload(upload);
         }
         let id = event.id;
         meeting.wait(event, synced);
-        meeting.settle()?;
+        if !fault::is("pull-requests-always-wait") {
+            meeting.settle()?;
+        }
         let waiting = meeting.waits(&id);
         if waiting && !meeting.fits() {
             identifiers.iter().try_for_each(|identifier| self.undo_adoptions(Some(identifier)))?;

@@ -59,9 +59,13 @@ impl State {
             return Err(ShapeError::FolderClash(folder.to_string(), inside.to_string()));
         }
         let head = first(event, "HEAD")
-            .map(|value| value.strip_prefix("ref: ").unwrap_or(value))
+            .and_then(|value| match value.strip_prefix("ref: ") {
+                None if fault::is("bare-heads-unread") => None,
+                named => Some(named.unwrap_or(value)),
+            })
             .and_then(|name| name.parse::<RefName>().ok())
-            .filter(|name| name.as_str().starts_with("refs/heads/") && refs.contains_key(name));
+            .filter(|name| refs.contains_key(name) || fault::is("unlisted-heads-followed"))
+            .filter(|name| name.as_str().starts_with("refs/heads/"));
         Ok(Self { id: event.id, author: event.pubkey, created_at: event.created_at, identifier, refs, head })
     }
 
@@ -75,7 +79,8 @@ impl State {
 /// "Newer" everywhere: by time, then the lower id (NIP-01).
 #[must_use]
 pub fn newer(one: (Timestamp, EventId), other: (Timestamp, EventId)) -> bool {
-    one.0 > other.0 || (one.0 == other.0 && one.1 < other.1)
+    let lower = if fault::is("ties-to-the-higher-id") { one.1 > other.1 } else { one.1 < other.1 };
+    one.0 > other.0 || (one.0 == other.0 && lower)
 }
 
 /// Faults of the test build: an impossible ref is left out instead of making the state invalid.

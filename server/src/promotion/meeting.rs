@@ -70,7 +70,9 @@ impl<'h> Meeting<'h> {
         for family in self.families.values_mut() {
             self.house.enter(family, &event, false);
         }
-        let deadline = self.house.now() + self.house.plan.patience.events;
+        let patience = self.house.plan.patience.events;
+        let patience = if fault::is("expired-at-half-time") { patience / 2 } else { patience };
+        let deadline = self.house.now() + patience;
         self.waiting.insert(event.id, Waiting { event, deadline, synced });
     }
 
@@ -92,7 +94,10 @@ impl<'h> Meeting<'h> {
 
     /// A new deadline for the waiting announcements that somebody's state or push concerns.
     pub(crate) fn restart_clocks(&mut self, identifier: &Identifier, concerns: impl Fn(&PublicKey) -> bool) {
-        let Some(family) = self.families.get(identifier) else { return };
+        let Some(family) = self.families.get(identifier).filter(|_| !fault::is("clocks-never-restart"))
+        else {
+            return;
+        };
         let announcements = family.announcements.iter().filter(|(owner, _)| concerns(owner));
         let ids: Vec<EventId> =
             announcements.filter_map(|(_, slot)| Some(slot.waiting.as_ref()?.announcement.id)).collect();
@@ -294,9 +299,10 @@ impl<'h> Meeting<'h> {
             let mut after = before.clone();
             let mut head = None;
             if let Some(target) = settled.repositories.get(&owner) {
-                after.retain(|name, _| !name.is_in_state());
+                after.retain(|name, _| !name.is_in_state() && !fault::is("states-drop-nostr-refs"));
                 after.extend(target.refs.clone());
                 head.clone_from(&target.head);
+                head.take_if(|_| fault::is("heads-forgotten"));
             }
             let asked = self.nostr.remove(&repository).unwrap_or_default();
             // A record with a ref to what is not here could never be finished.

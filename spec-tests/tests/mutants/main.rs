@@ -11,6 +11,7 @@ mod lie;
 mod matrix;
 mod mutant;
 mod nip11;
+mod purgatory;
 mod relay;
 mod trial;
 
@@ -27,7 +28,10 @@ use mutant::{Mutant, Way};
 const RECORD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mutants/snapshots/mutants__matrix.snap");
 
 fn mutants() -> Vec<Mutant> {
-    [relay::mutants(), nip11::mutants(), git::mutants(), cors::mutants()].into_iter().flatten().collect()
+    [relay::mutants(), purgatory::mutants(), nip11::mutants(), git::mutants(), cors::mutants()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Those that `GRASP_MUTANTS` picks by a part of their name or requirement, all by default.

@@ -35,7 +35,7 @@ fn document() -> Vec<Mutant> {
             })
         }),
         proxy("nip11-in-a-list", "G01/nip11/document", "the document stands in an array", || {
-            Lies::default().body(is_nip11, |_, body| [b"[", body, b"]"].concat())
+            Lies::default().body(is_nip11, |_, _, body| [b"[", body, b"]"].concat())
         })
         .affects("G01/nip11/*", "nothing that the document says can be found in it"),
         proxy(

@@ -57,7 +57,7 @@ fn empty_is_an_error(which: &'static str) -> impl Fn() -> Lies {
             move |asked, head| {
                 is_git(head) && is_info_refs(asked, "git-upload-pack") && version(asked) == which
             },
-            |_, body| {
+            |_, _, body| {
                 let empty = String::from_utf8_lossy(body).contains("capabilities^{}");
                 if empty { line("ERR the repository is empty") } else { body.to_vec() }
             },

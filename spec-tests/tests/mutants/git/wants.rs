@@ -27,7 +27,7 @@ fn tips_only(which: &'static str) -> impl Fn() -> Lies {
         Lies::default()
             .body(
                 |_, head| is_git(head),
-                move |_, body| {
+                move |_, _, body| {
                     for packet in decode(body).unwrap_or_default() {
                         let text = packet.text();
                         let oid = text.split(' ').next().unwrap_or_default();
@@ -113,7 +113,7 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             || {
                 Lies::default().body(
                     |asked, head| is_git(head) && is_post(asked, "git-upload-pack"),
-                    |_, body| {
+                    |_, _, body| {
                         if !has_line(body, "ERR upload-pack: not our ref") {
                             return body.to_vec();
                         }

@@ -20,8 +20,14 @@ fn is_404_page(asked: &Asked, head: &Head) -> bool {
 pub(crate) fn mutants() -> Vec<Mutant> {
     vec![
         proxy("page-without-links", ROW, "the page of a repository leads nowhere", || {
-            Lies::default().body(is_page, |_, body| {
+            Lies::default().body(is_page, |_, _, body| {
                 String::from_utf8_lossy(body).replace("href=", "data-href=").into_bytes()
+            })
+        }),
+        proxy("page-in-circles", ROW, "the page of a repository leads to this server only", || {
+            Lies::default().body(is_page, |_, _, body| {
+                let page = String::from_utf8_lossy(body).replace("href=\"https://", "href=\"/elsewhere/");
+                page.replace("href=\"nostr:", "href=\"/").into_bytes()
             })
         }),
         proxy("missing-page-200", ROW, "the page of a repository that is not hosted comes with 200", || {
@@ -43,7 +49,7 @@ pub(crate) fn mutants() -> Vec<Mutant> {
             ROW,
             "the 404 page says which name was asked for, as it came",
             || {
-                Lies::default().body(is_404_page, |asked, body| {
+                Lies::default().body(is_404_page, |asked, _, body| {
                     let name = percent_decode_str(asked.uri.path()).decode_utf8_lossy();
                     [body, format!("<p>There is no {name}.</p>").as_bytes()].concat()
                 })

@@ -58,7 +58,7 @@ pub(crate) fn advertisement(
         let picked = move |asked: &Asked, head: &Head| {
             is_git(head) && is_info_refs(asked, "git-upload-pack") && which(asked)
         };
-        Lies::default().body(picked, move |_, body| edit_lines(body, change))
+        Lies::default().body(picked, move |_, _, body| edit_lines(body, change))
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn is_nip11(_: &Asked, head: &Head) -> bool {
 
 /// The relay information document, changed.
 pub(crate) fn nip11(change: impl Fn(&mut Value) + Send + Sync + 'static) -> Lies {
-    Lies::default().body(is_nip11, move |_, body| {
+    Lies::default().body(is_nip11, move |_, _, body| {
         let mut document: Value = serde_json::from_slice(body).unwrap_or_default();
         change(&mut document);
         document.to_string().into_bytes()

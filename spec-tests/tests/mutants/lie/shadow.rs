@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
-use grasp_fixtures::faulty_proxy::{Fate, Heard, Lies, Side, Step};
+use grasp_fixtures::faulty_proxy::{Asked, Fate, Heard, Lies, Side, Step};
 use nostr::event::Event;
 use nostr::filter::{Filter, MatchEventOptions};
 use serde_json::{Value, json};
@@ -45,18 +45,38 @@ pub(crate) fn waits(answered: &Answered) -> bool {
 
 /// What is kept, for all connections of a proxy.
 #[derive(Debug, Clone, Default)]
-struct Kept(Arc<Mutex<Vec<Value>>>);
+pub(crate) struct Kept(Arc<Mutex<Vec<Value>>>);
 
 impl Kept {
-    fn add(&self, event: &Value) {
+    pub(crate) fn add(&self, event: &Value) {
         self.0.lock().unwrap().push(event.clone());
+    }
+
+    /// Whether an event is kept under this id or address.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.lock().unwrap().iter().any(|event| event["id"] == name || address(event) == name)
+    }
+
+    /// Forgets, and returns, what concerns an identifier that somebody pushes to.
+    fn forget_pushed(&self, asked: &Asked) -> Vec<Value> {
+        if !is_post(asked, "git-receive-pack") {
+            return Vec::new();
+        }
+        let identifier = identifier(asked);
+        let ends = format!(":{identifier}");
+        let concerned =
+            |event: &Value| tag(event, "d") == identifier || tags(event, "a").any(|a| a.ends_with(&ends));
+        let mut kept = self.0.lock().unwrap();
+        let (gone, stays) = kept.drain(..).partition(concerned);
+        *kept = stays;
+        gone
     }
 
     fn retain(&self, stays: impl FnMut(&Value) -> bool) {
         self.0.lock().unwrap().retain(stays);
     }
 
-    fn matching(&self, filters: &[Filter]) -> Vec<Value> {
+    pub(crate) fn matching(&self, filters: &[Filter]) -> Vec<Value> {
         let matches = |event: &&Value| {
             let event: Result<Event, _> = serde_json::from_value((*event).clone());
             event.is_ok_and(|event| {
@@ -67,7 +87,7 @@ impl Kept {
     }
 
     /// An event that was taken may withdraw others, or take the place of one.
-    fn follow(&self, taken: &Value, forgets: Forgets) {
+    pub(crate) fn follow(&self, taken: &Value, forgets: Forgets) {
         let by_same = |event: &Value| event["pubkey"] == taken["pubkey"];
         if is_kind(taken, 5) {
             let named: BTreeSet<&str> = tags(taken, "e").chain(tags(taken, "a")).collect();
@@ -92,18 +112,62 @@ pub(crate) fn shadow(
         let pushed = kept.clone();
         Lies::default()
             .head(move |asked, _| {
-                if forgets == Forgets::Settled && is_post(asked, "git-receive-pack") {
-                    let identifier = identifier(asked);
-                    let ends = format!(":{identifier}");
-                    pushed.retain(|event| {
-                        tag(event, "d") != identifier && !tags(event, "a").any(|a| a.ends_with(&ends))
-                    });
+                if forgets == Forgets::Settled {
+                    drop(pushed.forget_pushed(asked));
                 }
             })
             .relay(move || {
                 let mut listener = Listener::new(kept.clone(), shows);
                 move |heard: &Heard| listener.hear(heard, keep, forgets)
             })
+    }
+}
+
+/// Keeps what waits, and serves it once somebody has pushed to its identifier, whatever came of the push.
+pub(crate) fn shown_when_pushed() -> impl Fn() -> Lies {
+    move || {
+        let (waiting, shown) = (Kept::default(), Kept::default());
+        let (from, to) = (waiting.clone(), shown.clone());
+        Lies::default()
+            .head(move |asked, _| {
+                for event in from.forget_pushed(asked) {
+                    to.add(&event);
+                }
+            })
+            .relay(move || {
+                let mut listener = Listener::new(shown.clone(), STORED);
+                let (waiting, mut answers) = (waiting.clone(), Answers::default());
+                move |heard: &Heard| {
+                    if let Some(answered) = answers.hear(heard).filter(|answered| answered.accepted) {
+                        waiting.follow(&answered.event, Forgets::Settled);
+                        if waits(&answered) {
+                            waiting.add(&answered.event);
+                        }
+                    }
+                    listener.hear(heard, |_| false, Forgets::Settled)
+                }
+            })
+    }
+}
+
+/// Hears every message beside the events that wait in purgatory at that moment.
+pub(crate) fn beside_waiting(lie: fn(&Heard, &Kept) -> Fate) -> impl Fn() -> Lies {
+    move || {
+        let kept = Kept::default();
+        let pushed = kept.clone();
+        Lies::default().head(move |asked, _| drop(pushed.forget_pushed(asked))).relay(move || {
+            let (kept, mut answers) = (kept.clone(), Answers::default());
+            move |heard: &Heard| {
+                let fate = lie(heard, &kept);
+                if let Some(answered) = answers.hear(heard).filter(|answered| answered.accepted) {
+                    kept.follow(&answered.event, Forgets::Settled);
+                    if waits(&answered) {
+                        kept.add(&answered.event);
+                    }
+                }
+                fate
+            }
+        })
     }
 }
 
@@ -119,7 +183,7 @@ struct Listener {
 struct Subscription {
     asked: Vec<Value>,
     filters: Vec<Filter>,
-    /// What the proxy has sent of its own, by id.
+    /// What has been sent, by id.
     sent: BTreeSet<String>,
     live: bool,
 }
@@ -167,7 +231,7 @@ impl Listener {
     fn event(&mut self, subscription: &str, message: &Value) -> Fate {
         let Some(known) = self.subscriptions.get_mut(subscription) else { return Fate::Pass };
         let id = message[2]["id"].as_str().unwrap_or_default().to_owned();
-        if known.sent.contains(&id) {
+        if !known.sent.insert(id.clone()) {
             return Fate::Drop;
         }
         if !known.live || !self.shows.live {

@@ -11,6 +11,8 @@ pub(super) const ROW: &str = "G01/relay/accepts-repository-events";
 
 /// Why identifiers of git's paths fail.
 const NAMED_SO: &str = "it announces a repository that is named so";
+/// Why repositories with maintainers fail elsewhere.
+const UNANNOUNCED: &str = "its maintainers have announced nothing";
 /// Why a chain of maintainers fails elsewhere.
 pub(super) const CHAIN: &str = "its chain of maintainers is the same";
 
@@ -255,7 +257,11 @@ fn chains() -> Vec<Mutant> {
             .affects("G01/git/release/sibling-two-hops", CHAIN),
         fault("three-hops-at-most", ROW),
         fault("maintainers-must-list-back", ROW)
-            .affects("G01/*", "a maintainer who has announced nothing counts for nothing"),
+            .affects("G01/relay/rejects-unlisted/*", UNANNOUNCED)
+            .affects("G01/relay/deletion/state-falls-back", UNANNOUNCED)
+            .affects("G01/purgatory/nothing-to-wait-for/maintainers-state", UNANNOUNCED)
+            .affects("G01/git/push-*", UNANNOUNCED)
+            .affects("G01/git/release/*", UNANNOUNCED),
         fault("hosted-announcements-only", ROW).affects("G01/git/push-aligned/*", CHAIN),
         proxy(
             "maintainers-stay",

@@ -73,13 +73,11 @@ fn refused() -> Vec<Mutant> {
 fn co_maintainers() -> Vec<Mutant> {
     vec![
         fault("co-maintainers-must-list", ROW)
-            .affects("G01/relay/accepts-repository-events/chain-elsewhere", CHAIN)
-            .affects("G01/relay/accepts-repository-events/chain-broken", CHAIN)
+            .affects("G01/relay/accepts-repository-events/chain-*", CHAIN)
             .affects("G01/git/push-aligned/two-hops", CHAIN)
             .affects("G01/git/push-aligned/cycle", CHAIN),
         fault("co-maintainers-of-served-only", ROW)
-            .affects("G01/relay/accepts-repository-events/chain-elsewhere", CHAIN)
-            .affects("G01/relay/accepts-repository-events/chain-broken", CHAIN)
+            .affects("G01/relay/accepts-repository-events/chain-*", CHAIN)
             .affects("G01/git/push-aligned/two-hops", CHAIN)
             .affects("G01/git/push-aligned/cycle", CHAIN),
         fault("co-maintainers-are-anybody", ROW),
