@@ -133,15 +133,17 @@ fn limits() -> Vec<Mutant> {
             limit("max_subid_length", |_| json!(32)),
         ),
         proxy(
-            "max-limit-unlimited",
+            "max-limit-one-less",
             ROW,
-            "max_limit is stated and not enforced",
-            limit("max_limit", |_| json!(7)),
-        ),
+            "max_limit is one event more than a REQ gets",
+            limit("max_limit", one_more),
+        )
+        .with("NGIT_MAX_LIMIT", 10)
+        .with("NGIT_DEFAULT_LIMIT", 10),
         proxy(
             "default-limit-unlimited",
             ROW,
-            "default_limit is stated and not enforced",
+            "default_limit is stated, and a REQ without limit gets all",
             limit("default_limit", |_| json!(7)),
         ),
         proxy(

@@ -7,7 +7,7 @@ use grasp_audit::check::{Check, Verdict};
 use grasp_audit::context::Expiry;
 use grasp_audit::target::patience::Patience;
 use grasp_audit::{Options, Report, Suite};
-use grasp_fixtures::faulty_proxy::{Lies, Listening};
+use grasp_fixtures::faulty_proxy::{Fate, Heard, Lies, Listening};
 use spec_tests::{Backend, Setup};
 
 use crate::mutant::{Mutant, Way};
@@ -46,7 +46,8 @@ impl Outcome {
     }
 }
 
-/// Holds these checks against the mutant; without one, against the honest server behind an honest proxy.
+/// Holds these checks against the mutant; without one, against the honest server behind a proxy that
+/// hears and holds everything and changes nothing.
 pub(crate) async fn trial(mutant: Option<&Mutant>, checks: Vec<Check>) -> Outcome {
     let (patient, quick): (Vec<Check>, Vec<Check>) =
         checks.into_iter().partition(|check| check.needs.patient);
@@ -54,6 +55,16 @@ pub(crate) async fn trial(mutant: Option<&Mutant>, checks: Vec<Check>) -> Outcom
     let mut outcome = Outcome::default();
     quick.into_iter().chain(patient).for_each(|report| outcome.add(report));
     outcome
+}
+
+/// Hears and holds everything, and changes nothing.
+fn attentive() -> Lies {
+    Lies::default()
+        .request(|_| None)
+        .request_body(|_| true, |_, body| Ok(body.to_vec()))
+        .head(|_, _| {})
+        .body(|_, _| true, |_, _, body| body.to_vec())
+        .relay(|| |_: &Heard| Fate::Pass)
 }
 
 async fn hold(mutant: Option<&Mutant>, checks: Vec<Check>, patient: bool) -> Option<Report> {
@@ -77,7 +88,7 @@ async fn hold(mutant: Option<&Mutant>, checks: Vec<Check>, patient: bool) -> Opt
             setup = setup.set("GRASP_FAULT", name);
             Lies::default()
         }
-        None => Lies::default(),
+        None => attentive(),
     };
     let server = setup.start().await;
     let upstream: SocketAddr = server.authority().parse().unwrap();

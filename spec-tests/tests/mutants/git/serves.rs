@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use grasp_fixtures::faulty_proxy::{Answer, Asked, Fate, Lies, Side};
+use grasp_fixtures::faulty_proxy::{Answer, Asked, Fate, Heard, Lies, Side};
 use grasp_fixtures::pkt_line::line;
 use hyper::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
 use hyper::{Method, Uri};
@@ -13,6 +13,7 @@ use crate::lie::git::{
     without,
 };
 use crate::lie::http::is_git;
+use crate::lie::relay::{is_kind, tag};
 use crate::mutant::{Mutant, proxy};
 
 const ROW: &str = "G01/git/serves";
@@ -21,6 +22,32 @@ const ROW: &str = "G01/git/serves";
 const BIG: &str = "git sends it for every push that is larger than its buffer";
 /// Why an announcement with such an identifier fails.
 const IDENTIFIER: &str = "the check asks for the repository's path";
+
+/// Why what is only announced fails.
+const ANNOUNCED: &str = "it asks for the path of what is announced and has no state";
+
+/// Hides repositories from those who ask for this service until a state of the identifier has been published.
+fn hidden_before_a_state(service: &'static str) -> impl Fn() -> Lies {
+    move || {
+        let stated = Remembered::default();
+        let heard_of = stated.clone();
+        Lies::default()
+            .request(move |asked| {
+                let early = is_info_refs(asked, service) && !stated.has(&identifier(asked));
+                if early { status(404) } else { None }
+            })
+            .relay(move || {
+                let heard_of = heard_of.clone();
+                move |message: &Heard| {
+                    let event = &message.json[1];
+                    if message.verb_of(Side::Client) == "EVENT" && is_kind(event, 30_618) {
+                        heard_of.note(tag(event, "d"));
+                    }
+                    Fate::Pass
+                }
+            })
+    }
+}
 
 /// An answer that says nothing more than its status.
 fn status(status: u16) -> Option<Answer> {
@@ -75,31 +102,18 @@ fn requests() -> Vec<Mutant> {
             "no-pushes-before-a-state",
             ROW,
             "those who push see a 404 until a state has been published",
-            || {
-                let stated = Remembered::default();
-                let heard = stated.clone();
-                Lies::default()
-                    .request(move |asked| {
-                        let early =
-                            is_info_refs(asked, "git-receive-pack") && !stated.has(&identifier(asked));
-                        if early { status(404) } else { None }
-                    })
-                    .relay(move || {
-                        let heard = heard.clone();
-                        move |message| {
-                            let event = &message.json[1];
-                            if message.verb_of(Side::Client) == "EVENT" && event["kind"] == 30_618 {
-                                let tags = event["tags"].as_array().into_iter().flatten();
-                                let mut named =
-                                    tags.filter(|tag| tag[0] == "d").filter_map(|tag| tag[1].as_str());
-                                named.by_ref().for_each(|d| heard.note(d));
-                            }
-                            Fate::Pass
-                        }
-                    })
-            },
+            hidden_before_a_state("git-receive-pack"),
         )
         .affects("G01/git/push-unauthorised/no-state", "it pushes without a state to see the reason"),
+        proxy(
+            "no-fetches-before-a-state",
+            ROW,
+            "those who fetch see a 404 until a state has been published",
+            hidden_before_a_state("git-upload-pack"),
+        )
+        .affects("G01/relay/*", ANNOUNCED)
+        .affects("G01/git/wants/advertised-when-empty", ANNOUNCED)
+        .affects("G01/cors/*/info-refs", ANNOUNCED),
         proxy(
             "head-not-allowed",
             ROW,

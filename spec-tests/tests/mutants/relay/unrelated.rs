@@ -51,7 +51,11 @@ fn strays() -> Vec<Mutant> {
         }),
         welcome("issues-welcome", "an issue about anything is answered OK true", |event| {
             is_kind(event, 1621)
-        }),
+        })
+        .affects(
+            "G01/relay/accepts-related/either-repository",
+            "it compares with an issue about something else",
+        ),
         welcome("patches-welcome", "a patch to anything is answered OK true", |event| is_kind(event, 1617)),
         welcome("other-kinds-relate", "an address of another kind relates", |event| {
             is_kind(event, 1) && tags(event, "a").any(|address| address.starts_with("30023:"))
