@@ -121,7 +121,6 @@ pub const FAULTS: &[(&str, &str)] = &[
     ("states-before-announcements-ignored", "a state older than the announcement admits no push"),
     ("supersets-taken", "a push of more than the state says is taken"),
     ("removed-maintainers-admit", "whoever has signed a waiting state admits a push"),
-    ("links-unchecked", "it is not checked whether a pack holds what its objects name"),
     ("heads-forgotten", "HEAD stays where it was"),
     ("bare-heads-unread", "a HEAD without `ref: ` is not followed"),
     ("unlisted-heads-followed", "HEAD follows a state to a branch that it does not list"),

@@ -60,7 +60,7 @@ impl IndexPack {
             .args(["-c", "core.fsync=pack,pack-metadata", "-c", "core.fsyncMethod=fsync"])
             .args(["index-pack", "--stdin"])
             .args((!fault::is("thin-packs-refused")).then_some("--fix-thin"))
-            .args((!fault::is("links-unchecked")).then_some(TOLERATED))
+            .arg(TOLERATED)
             .arg(format!("--max-input-size={}", limits.max_push_bytes));
         if !quiet {
             command.arg("--show-resolving-progress");

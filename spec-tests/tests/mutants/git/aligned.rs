@@ -11,11 +11,12 @@ const ROW: &str = "G01/git/push-aligned";
 /// Why pushes by a maintainer's state fail elsewhere.
 const BY_MAINTAINERS: &str = "a maintainer's state is pushed";
 
+/// Why states that came early fail elsewhere.
+const OLDER: &str = "its state is older than an announcement";
+
 pub(super) fn mutants() -> Vec<Mutant> {
     vec![
-        fault("whole-states-only", ROW)
-            .affects("G01/git/release/*", "only what is new is pushed")
-            .affects("G01/purgatory/nothing-to-wait-for/*", "only what is new is pushed"),
+        fault("whole-states-only", ROW).affects("G01/git/release/*", "only what is new is pushed"),
         fault("refs-never-deleted", ROW),
         fault("fast-forwards-only", ROW),
         fault("folders-never-branches", ROW),
@@ -25,9 +26,13 @@ pub(super) fn mutants() -> Vec<Mutant> {
         fault("in-place-is-a-conflict", ROW),
         fault("newest-state-only", ROW),
         fault("older-states-admit", ROW),
-        fault("owners-states-only", ROW).affects("G01/*", BY_MAINTAINERS),
+        fault("owners-states-only", ROW)
+            .affects("G01/relay/accepts-repository-events/chain-order", BY_MAINTAINERS)
+            .affects("G01/relay/deletion/state-falls-back", BY_MAINTAINERS)
+            .affects("G01/git/release/siblings-later", BY_MAINTAINERS),
         fault("states-before-announcements-ignored", ROW)
-            .affects("G01/*", "a state is older than the announcement"),
+            .affects("G01/purgatory/withdrawn/replaced-announcement", OLDER)
+            .affects("G01/git/release/sibling-keeps-newer", OLDER),
         proxy("small-pushes-only", ROW, "a push of more than 100,000 bytes is answered 413", || {
             Lies::default().request_body(
                 |asked| is_post(asked, "git-receive-pack"),

@@ -13,7 +13,6 @@ pub(super) fn mutants() -> Vec<Mutant> {
             .affects("G01/relay/accepts-related/*", DATA_FIRST)
             .affects("G01/relay/deletion/pr", DATA_FIRST)
             .affects("G01/purgatory/released/pull-request-data-first", DATA_FIRST)
-            .affects("G01/purgatory/withdrawn/pull-request-by-id", "its ref is pushed when it is gone")
             .affects("G01/purgatory/nothing-to-wait-for/unsigned-data", DATA_FIRST),
         fault("nostr-refs-before-the-event", ROW)
             .affects("G01/purgatory/released/pull-request-*", "its data comes last")

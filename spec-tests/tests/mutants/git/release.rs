@@ -8,13 +8,17 @@ use grasp_fixtures::faulty_proxy::{Fate, Heard, Lies, Side};
 use crate::lie::git::{Remembered, edit_lines, identifier, is_post};
 use crate::lie::http::is_git;
 use crate::lie::relay::is_kind;
-use crate::lie::shadow::{Forgets, STORED, shadow};
+use crate::lie::shadow::{Forgets, STORED, Shows, shadow};
 use crate::mutant::{Mutant, fault, proxy};
 
 const ROW: &str = "G01/git/release";
 
+/// Why announcements fail elsewhere.
+const ASKS: &str = "it asks for the announcement when the push has returned";
 /// Why HEAD fails elsewhere.
 const HEAD: &str = "HEAD is part of what it looks at";
+/// Why states of retired repositories fail elsewhere.
+const RETIRED: &str = "the state of a retired repository is to be gone";
 /// Why repositories of other owners fail elsewhere.
 const SIBLINGS: &str = "another owner's repository has the same identifier";
 
@@ -48,13 +52,15 @@ pub(super) fn mutants() -> Vec<Mutant> {
                 })
             },
         )
-        .affects("G01/git/push-aligned/*", "it asks for the announcement when the push has returned")
-        .affects("G01/purgatory/*", "it asks for the announcement when the push has returned")
-        .affects("G01/relay/*", "it asks for the announcement at once"),
+        .affects("G01/git/push-aligned/*", ASKS)
+        .affects("G01/purgatory/released/announcement-req", ASKS)
+        .affects("G01/purgatory/withdrawn/*", ASKS)
+        .affects("G01/relay/rejects-unlisted/*", "a co-maintainer's announcement is to be served at once"),
         proxy("replaced-states-served", ROW, "a state is still served when a newer one is", {
-            shadow(|answer| answer.accepted && is_kind(&answer.event, 30_618), STORED, Forgets::Deleted)
+            shadow(|_| false, Shows { seen: |event| is_kind(event, 30_618), ..STORED }, Forgets::Deleted)
         })
-        .affects("G01/*", "it looks for a state that is not served"),
+        .affects("G01/relay/rejects-unlisted/retires", RETIRED)
+        .affects("G01/relay/deletion/announcement-by-*", RETIRED),
         fault("heads-forgotten", ROW).affects("G01/purgatory/nothing-to-wait-for/*", HEAD),
         fault("bare-heads-unread", ROW),
         fault("unlisted-heads-followed", ROW),
@@ -91,9 +97,11 @@ pub(super) fn mutants() -> Vec<Mutant> {
                     )
             },
         )
-        .affects("G01/purgatory/*", SIBLINGS)
-        .affects("G01/git/nostr-refs/*", SIBLINGS),
-        fault("siblings-always-aligned", ROW).affects("G01/*", SIBLINGS),
+        .affects("G01/purgatory/nothing-to-wait-for/*", SIBLINGS),
+        fault("siblings-always-aligned", ROW)
+            .affects("G01/purgatory/released/*-data-first", SIBLINGS)
+            .affects("G01/git/serves/same-identifier", SIBLINGS)
+            .affects("G01/git/nostr-refs/every-named-owner*", SIBLINGS),
         fault("siblings-take-the-last", ROW),
     ]
 }

@@ -41,7 +41,11 @@ fn commands(body: &[u8]) -> Vec<Command> {
 
 /// Changes the lines of a report, inside a side-band or not.
 pub(crate) fn edit_report(body: &[u8], change: impl Fn(&str) -> Option<String> + Copy) -> Vec<u8> {
-    if body.get(4) != Some(&1) {
+    let on_bands = |packet: &Packet| match packet {
+        Packet::Data(payload) => payload.first().is_some_and(|band| (1..=3).contains(band)),
+        _ => true,
+    };
+    if !decode(body).unwrap_or_default().iter().all(on_bands) {
         return edit_lines(body, change);
     }
     edit(body, |packet| match packet {

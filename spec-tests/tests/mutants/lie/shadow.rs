@@ -14,6 +14,8 @@ use super::relay::{Answered, Answers, address, is_kind, tag, tags};
 /// Where the kept events show.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shows {
+    /// Also events that the relay has sent once, if they are so.
+    pub(crate) seen: fn(&Value) -> bool,
     /// In the answers to these questions.
     pub(crate) stored: fn(&Value) -> bool,
     /// In counts.
@@ -23,7 +25,7 @@ pub(crate) struct Shows {
 }
 
 /// In no place.
-pub(crate) const NOWHERE: Shows = Shows { stored: |_| false, counted: false, live: false };
+pub(crate) const NOWHERE: Shows = Shows { seen: |_| false, stored: |_| false, counted: false, live: false };
 /// In the answer to every REQ.
 pub(crate) const STORED: Shows = Shows { stored: |_| true, ..NOWHERE };
 
@@ -233,6 +235,9 @@ impl Listener {
         let id = message[2]["id"].as_str().unwrap_or_default().to_owned();
         if !known.sent.insert(id.clone()) {
             return Fate::Drop;
+        }
+        if (self.shows.seen)(&message[2]) && !self.kept.has(&id) {
+            self.kept.add(&message[2]);
         }
         if !known.live || !self.shows.live {
             return Fate::Pass;

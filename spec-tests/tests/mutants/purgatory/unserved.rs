@@ -79,11 +79,6 @@ pub(super) fn mutants() -> Vec<Mutant> {
             crate::lie::shadow::shown_when_pushed(),
         )
         .affects("G01/git/push-unauthorised/*", "it looks whether a refused push has released something")
-        .affects("G01/git/nostr-refs/*", "it looks whether a refused push has released something")
-        .affects("G01/purgatory/withdrawn/*", "it looks whether a refused push has released something")
-        .affects(
-            "G01/purgatory/nothing-to-wait-for/*",
-            "it looks whether a refused push has released something",
-        ),
+        .affects("G01/git/nostr-refs/other-tip", "it looks whether a refused push has released something"),
     ]
 }
