@@ -6,6 +6,7 @@ use nostr::event::EventId;
 use nostr::key::PublicKey;
 use nostr::types::Timestamp;
 
+use crate::fault;
 use crate::nip34::maintainers::maintainer_set;
 use crate::nip34::state::newer;
 use crate::nip34::{Announcement, Coordinate, Identifier, PullRequest, State};
@@ -122,7 +123,9 @@ impl Family {
     fn newest_announcements(&self) -> BTreeMap<PublicKey, &Announcement> {
         self.announcements
             .iter()
-            .filter_map(|(author, slot)| slot.newest().map(|known| (*author, &known.announcement)))
+            .filter_map(|(author, slot)| slot.newest().map(|known| (*author, known)))
+            .filter(|(_, known)| known.hosted || !fault::is("hosted-announcements-only"))
+            .map(|(author, known)| (author, &known.announcement))
             .collect()
     }
 

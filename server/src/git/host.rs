@@ -10,6 +10,7 @@ use super::gate::{CommandResult, Gate, Hold, PushGate, Quarantine, RefCommand};
 use super::process::Process;
 use crate::admission::Family;
 use crate::authorize::{NamedEvent, PushFacts, Ruling, authorize};
+use crate::fault;
 use crate::house::{House, HouseError};
 use crate::nip34::{Coordinate, Oid, PullRequest, RefName};
 use crate::promotion::meeting::Meeting;
@@ -194,7 +195,8 @@ impl House {
         let named = PullRequest::from_event(&event).map(|pull| pull.repositories).unwrap_or_default();
         let hosted =
             |named: &Coordinate| named.identifier == family.identifier && family.is_hosted(&named.owner);
-        Ok(named.into_iter().filter(hosted).collect())
+        let most = if fault::is("first-owner-only") { 1 } else { usize::MAX };
+        Ok(named.into_iter().filter(hosted).take(most).collect())
     }
 
     /// Refuses uploads that nobody has signed when there is no room for more.
@@ -240,6 +242,12 @@ impl House {
             return Ok(ruling.results.into_iter().map(atomically).collect());
         }
         if !ruling.changes_anything() {
+            if let Some(quarantine) = quarantine.filter(|_| fault::is("refused-objects-kept")) {
+                let tips: Vec<Oid> =
+                    commands.iter().map(|command| command.new).filter(|new| !new.is_zero()).collect();
+                self.adopt(&repository.identifier, quarantine.objects(), &tips).await?;
+                Meeting::new(self, [family]).commit().await?;
+            }
             return Ok(ruling.results);
         }
         let mut meeting = Meeting::new(self, [family]);
@@ -259,6 +267,10 @@ impl House {
                 }
             }
         } else {
+            if let Some(quarantine) = quarantine.filter(|_| fault::is("unsigned-objects-kept")) {
+                let tips: Vec<Oid> = ruling.unsigned.iter().map(|(_, tip)| *tip).collect();
+                self.adopt(&repository.identifier, quarantine.objects(), &tips).await?;
+            }
             for upload in self.take_uploads(Place::Hosted, repository, &ruling.unsigned, quarantine)? {
                 meeting.upload(upload);
             }

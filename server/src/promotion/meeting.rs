@@ -10,6 +10,7 @@ use super::journal::{CommitRecord, RepositoryChange};
 use super::{Settled, settle, wanted};
 use crate::admission::related::Address;
 use crate::admission::{Family, Hosted};
+use crate::fault;
 use crate::house::{House, HouseError};
 use crate::intake::tombstones;
 use crate::nip34::{
@@ -72,7 +73,9 @@ impl<'h> Meeting<'h> {
         for family in self.families.values_mut() {
             self.house.enter(family, &event, false);
         }
-        let deadline = self.house.now() + self.house.plan.patience.events;
+        let patience = self.house.plan.patience.events;
+        let patience = if fault::is("expired-at-half-time") { patience / 2 } else { patience };
+        let deadline = self.house.now() + patience;
         self.waiting.insert(event.id, Waiting { event, deadline, synced });
     }
 
@@ -94,7 +97,10 @@ impl<'h> Meeting<'h> {
 
     /// A new deadline for the waiting announcements that somebody's state or push concerns.
     pub(crate) fn restart_clocks(&mut self, identifier: &Identifier, concerns: impl Fn(&PublicKey) -> bool) {
-        let Some(family) = self.families.get(identifier) else { return };
+        let Some(family) = self.families.get(identifier).filter(|_| !fault::is("clocks-never-restart"))
+        else {
+            return;
+        };
         let announcements = family.announcements.iter().filter(|(owner, _)| concerns(owner));
         let ids: Vec<EventId> =
             announcements.filter_map(|(_, slot)| Some(slot.waiting.as_ref()?.announcement.id)).collect();
@@ -189,7 +195,8 @@ impl<'h> Meeting<'h> {
         let Some(family) = self.families.get(&repository.identifier) else { return };
         let announced = family.announcements.get(&repository.owner);
         let was_served = announced.is_some_and(|slot| slot.served.is_some());
-        let states = family.states.get(&repository.owner);
+        let states =
+            family.states.get(&repository.owner).filter(|_| !fault::is("states-outlive-announcements"));
         let served = [
             announced.and_then(|slot| Some(slot.served.as_ref()?.announcement.id)),
             states.and_then(|slot| Some(slot.served.as_ref()?.id)),
@@ -299,9 +306,10 @@ impl<'h> Meeting<'h> {
             let mut after = before.clone();
             let mut head = None;
             if let Some(target) = settled.repositories.get(&owner) {
-                after.retain(|name, _| !name.is_in_state());
+                after.retain(|name, _| !name.is_in_state() && !fault::is("states-drop-nostr-refs"));
                 after.extend(target.refs.clone());
                 head.clone_from(&target.head);
+                head.take_if(|_| fault::is("heads-forgotten"));
             }
             let asked = self.nostr.remove(&repository).unwrap_or_default();
             // A record with a ref to what is not here could never be finished.

@@ -6,6 +6,7 @@ use nostr::event::EventId;
 use nostr::key::PublicKey;
 
 use crate::admission::Family;
+use crate::fault;
 use crate::nip34::{Oid, RefName, State};
 
 /// What the heads, tags and HEAD of a repository shall be.
@@ -44,7 +45,11 @@ pub fn wanted(family: &Family) -> BTreeSet<Oid> {
 #[must_use]
 pub fn settle(family: &Family, here: &HashSet<Oid>) -> Settled {
     let mut settled = Settled::default();
-    let hosted = family.hosted();
+    let mut hosted = family.hosted();
+    if fault::is("siblings-always-aligned") {
+        let everybody: BTreeSet<PublicKey> = family.states.keys().copied().collect();
+        hosted.values_mut().for_each(|maintainers| maintainers.clone_from(&everybody));
+    }
 
     let mut after = family.clone();
     for (author, slot) in &mut after.states {
@@ -57,9 +62,20 @@ pub fn settle(family: &Family, here: &HashSet<Oid>) -> Settled {
     }
 
     for (owner, maintainers) in &hosted {
-        let Some(state) = after.authorised(maintainers) else { continue };
         let slot = &family.announcements[owner];
-        if slot.served.is_none() && state.refs.is_empty() {
+        let Some(state) = after.authorised(maintainers) else {
+            if fault::is("refs-go-with-states") && slot.served.is_some() {
+                let empty = RefTarget { refs: BTreeMap::new(), head: None };
+                settled.repositories.insert(*owner, empty);
+            }
+            continue;
+        };
+        let last = maintainers.iter().filter_map(|author| after.states.get(author)?.served.as_ref());
+        let last = last
+            .filter(|_| fault::is("siblings-take-the-last"))
+            .find(|state| settled.serve.contains(&state.id));
+        let state = last.unwrap_or(state);
+        if slot.served.is_none() && state.refs.is_empty() && !fault::is("states-without-refs-release") {
             continue;
         }
         settled.serve.extend(slot.waiting.as_ref().map(|waiting| waiting.announcement.id));
@@ -85,7 +101,8 @@ pub fn settle(family: &Family, here: &HashSet<Oid>) -> Settled {
                 settled.contributed.push((pull.author, pull.id, tip));
             }
             let refs = named().filter(|owner| hosted.contains_key(owner)).map(|owner| (owner, pull.id, tip));
-            settled.pulls.extend(refs);
+            let most = if fault::is("first-owner-only") { 1 } else { usize::MAX };
+            settled.pulls.extend(refs.take(most));
         }
     }
     settled
@@ -99,6 +116,20 @@ fn may_be_served(
     here: &HashSet<Oid>,
 ) -> bool {
     let mut authorised_for = hosted.iter().filter(|(_, maintainers)| maintainers.contains(author));
+    let served = || family.states.values().filter_map(|slot| slot.served.as_ref());
+    let removes = |served: &State| {
+        state.refs.len() < served.refs.len()
+            && state.refs.keys().all(|name| served.refs.get(name) == state.refs.get(name))
+    };
+    if fault::is("removals-wait") && served().any(removes)
+        || fault::is("heads-wait")
+            && served().any(|served| served.refs == state.refs && served.head != state.head)
+    {
+        return false;
+    }
+    if state.refs.is_empty() && fault::is("states-without-refs-release") {
+        return true;
+    }
     if state.refs.is_empty() {
         // A state that empties a repository needs one that has been served.
         authorised_for.any(|(owner, _)| family.is_served(owner))

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use nostr::event::EventId;
 use serde::{Deserialize, Serialize};
 
+use crate::fault;
 use crate::git::RefEntry;
 use crate::nip34::{Coordinate, Identifier, Oid, RefName};
 use crate::store::tables::{Table, Tables, TablesError, Write};
@@ -175,6 +176,7 @@ impl Unsigned {
     /// The uploads whose time is up, by identifier.
     #[must_use]
     pub fn expired(&self, now: u64) -> Vec<(Identifier, Upload)> {
+        let now = if fault::is("unsigned-uploads-stay") { 0 } else { now };
         let expired = self.uploads.values().filter(|upload| upload.deadline <= now);
         expired.map(|upload| (upload.repository.identifier.clone(), upload.clone())).collect()
     }
