@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use grasp_audit::property::{Failure, Findings, Outcome, Plan, Progress, Record, Row, Telling, Told, explore, tell};
+use grasp_audit::property::{
+    Failure, Findings, Outcome, Plan, Progress, Record, Row, Telling, Told, explore, tell,
+};
 use grasp_audit::target::Target;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -89,11 +91,18 @@ pub(crate) async fn run(args: PropertyArgs) -> Result<ExitCode, String> {
     if let Some(failure) = &findings.failure {
         print!("\n{}", story(&failure.record));
         keep(&args.out, &failure.record)?;
-        println!("it is in {}; once more: grasp-audit replay {} {}", args.out.display(), args.out.display(), args.url);
+        println!(
+            "it is in {}; once more: grasp-audit replay {} {}",
+            args.out.display(),
+            args.out.display(),
+            args.url
+        );
     }
     if let Some(path) = &args.json {
-        let text = serde_json::to_string_pretty(&as_json(&findings, &plan)).map_err(|error| error.to_string())?;
-        std::fs::write(path, text + "\n").map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        let text =
+            serde_json::to_string_pretty(&as_json(&findings, &plan)).map_err(|error| error.to_string())?;
+        std::fs::write(path, text + "\n")
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     }
     Ok(verdict(&findings))
 }
@@ -168,7 +177,9 @@ fn failed(failure: &Failure) -> String {
             failure.first_steps, failure.tellings
         )
     } else {
-        format!("story {case} did not hold, and held when it was told again: the server does not always do the same\n")
+        format!(
+            "story {case} did not hold, and held when it was told again: the server does not always do the same\n"
+        )
     }
 }
 

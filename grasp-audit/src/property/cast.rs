@@ -13,9 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::graph::Graph;
 use super::model::{Address, Event, Says};
-use super::story::{
-    Extra, Listing, Named, Person, Project, Pull, Refs, Repo, Step, Story, Subject, When,
-};
+use super::story::{Extra, Listing, Named, Person, Project, Pull, Refs, Repo, Step, Story, Subject, When};
 use crate::context::MARK;
 use crate::target::url::{ServiceUrl, repository_path};
 
@@ -184,7 +182,8 @@ impl Cast {
         let mut said = Announcement::new(identifier).name("GRASP audit, property");
         let elsewhere = format!("https://elsewhere.invalid{}", self.path(repo));
         let here = self.url.clone_url(&owner, identifier);
-        said = said.clone_url(if matches!(lists, Listing::Us | Listing::CloneOnly) { here } else { elsewhere });
+        said =
+            said.clone_url(if matches!(lists, Listing::Us | Listing::CloneOnly) { here } else { elsewhere });
         let in_relays = matches!(lists, Listing::Us | Listing::RelaysOnly);
         said = said.relay(if in_relays { self.url.relay() } else { "wss://elsewhere.invalid".to_owned() });
         for person in &authority.maintainers {
@@ -198,7 +197,8 @@ impl Cast {
     }
 
     fn state(&self, repo: Repo, refs: &Refs, head: Option<super::story::Name>, extra: Extra) -> Draft {
-        let named = refs.iter().map(|(name, object)| (name.full().to_owned(), self.graph.oid(*object).to_owned()));
+        let named =
+            refs.iter().map(|(name, object)| (name.full().to_owned(), self.graph.oid(*object).to_owned()));
         let mut state = State::new(self.identifier(repo.project)).references(named);
         if let Some(head) = head {
             state = state.head(head.full().trim_start_matches("refs/heads/"));
@@ -206,9 +206,7 @@ impl Cast {
         let first = self.graph.oid(super::story::Object::C1).to_owned();
         match extra {
             Extra::None => state,
-            Extra::Ignored => {
-                state.reference("refs/tags/v9^{}", &first).reference("refs/pull/7/head", first)
-            }
+            Extra::Ignored => state.reference("refs/tags/v9^{}", &first).reference("refs/pull/7/head", first),
             Extra::ImpossibleName => state.reference("refs/heads/no..name", first),
             Extra::Sha256 => state.reference("refs/heads/main2", "ab".repeat(32)),
         }
@@ -254,7 +252,13 @@ impl Cast {
                 .tag(["K", "30617"])
                 .tag(["a".to_owned(), coordinate])
                 .tag(["k", "30617"]);
-            return Some(self.mint(Part::Comment(by), by, draft, Says::CommentOnRepository(repo), When::Later));
+            return Some(self.mint(
+                Part::Comment(by),
+                by,
+                draft,
+                Says::CommentOnRepository(repo),
+                When::Later,
+            ));
         }
         let on = self.find(on)?.signed.clone();
         let draft = events::comment(&on, "GRASP audit");

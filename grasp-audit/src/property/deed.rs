@@ -51,7 +51,11 @@ pub(super) fn of(step: &Step, cast: &mut Cast, world: &World) -> Option<Deed> {
             Some(Deed::Push(Sending {
                 commands: vec![Command::update(&name, old, cast.graph.oid(tip))],
                 packed: true,
-                push: Push { to: *to, wants: Wants::Nostr(id, tip), brings: carried([tip], *pack, *to, world) },
+                push: Push {
+                    to: *to,
+                    wants: Wants::Nostr(id, tip),
+                    brings: carried([tip], *pack, *to, world),
+                },
             }))
         }
         _ => cast.event(step).map(|minted| Deed::Publish(Box::new(minted))),
@@ -146,7 +150,8 @@ impl Answer {
             (200, false, true) => vec![Reply::Refused],
             _ => Vec::new(),
         };
-        let lines = report.lines.iter().map(|line| line.replace("refs/heads/", "").replace("refs/tags/", "tags/"));
+        let lines =
+            report.lines.iter().map(|line| line.replace("refs/heads/", "").replace("refs/tags/", "tags/"));
         let lines: Vec<String> = lines.collect();
         let words = match report.response.status {
             200 => lines.join("; "),

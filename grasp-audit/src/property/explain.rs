@@ -30,11 +30,7 @@ fn because(rows: &BTreeSet<Row>) -> String {
 }
 
 /// Differences as what was expected and what was seen.
-pub(super) fn differences(
-    differences: &[Difference],
-    cast: &Cast,
-    rows: &BTreeSet<Row>,
-) -> (String, String) {
+pub(super) fn differences(differences: &[Difference], cast: &Cast, rows: &BTreeSet<Row>) -> (String, String) {
     let sides: Vec<(String, String)> = differences.iter().map(|difference| sides(difference, cast)).collect();
     let (expected, seen): (Vec<String>, Vec<String>) = sides.into_iter().unzip();
     (format!("{}{}", expected.join("; "), because(rows)), seen.join("; "))
@@ -54,7 +50,8 @@ fn sides(difference: &Difference, cast: &Cast) -> (String, String) {
             (format!("{event} is served"), format!("{event} is not served"))
         }
         Difference::Hosting { repo, expected } => {
-            let words = |there: bool| format!("{repo} is {}", if there { "there" } else { "not there (404)" });
+            let words =
+                |there: bool| format!("{repo} is {}", if there { "there" } else { "not there (404)" });
             (words(*expected), words(!*expected))
         }
         Difference::Refs { repo, expected, seen } => {

@@ -12,8 +12,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use sha2::{Digest, Sha256};
 
 use super::story::{
-    Aim, Authority, Extra, Listing, Name, Named, Object, Pack, Person, Project, Pull, Refs, Repo, Role, Step, Story,
-    Subject, Twist, When,
+    Aim, Authority, Extra, Listing, Name, Named, Object, Pack, Person, Project, Pull, Refs, Repo, Role, Step,
+    Story, Subject, Twist, When,
 };
 
 /// How many pull requests a story may speak of.
@@ -43,182 +43,275 @@ impl StoryTree {
 pub fn story_tree(seed: u64, case: u64, most: usize) -> StoryTree {
     let hash = Sha256::digest(format!("grasp-audit property story {seed} {case}"));
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &hash);
-    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let most = most.max(1);
-    let length = drawn(&((most / 3).max(1)..=most), &mut runner);
-    let mut steps: Vec<Tree<Step>> = Vec::new();
-    // nearly every story needs a repository to begin with
-    let mut next = if drawn(&(0..8), &mut runner) > 0 { founding(&mut runner) } else { Vec::new() };
-    while steps.len() < length {
-        steps.extend(next.iter().filter_map(|step| step.new_tree(&mut runner).ok()));
-        next = scene(&mut runner);
-    }
-    steps.truncate(most);
-    let pulls = (0..PULLS).filter_map(|number| pull(number).boxed().new_tree(&mut runner).ok()).collect();
-    StoryTree { pulls, steps }
-}
-
-fn drawn<S: Strategy>(strategy: &S, runner: &mut TestRunner) -> S::Value {
-    // none of the strategies here rejects anything
-    loop {
-        if let Ok(tree) = strategy.new_tree(runner) {
-            return tree.current();
-        }
-    }
+    let mut author = Author { runner: TestRunner::new_with_rng(Config::default(), rng), places: Vec::new() };
+    let first = Repo { owner: author.draw(&owner()), project: author.draw(&project()) };
+    author.places.push(first);
+    let pulls =
+        (0..PULLS).filter_map(|number| pull(number, first).new_tree(&mut author.runner).ok()).collect();
+    StoryTree { pulls, steps: author.steps(first, most.max(1)) }
 }
 
 type Scene = Vec<BoxedStrategy<Step>>;
 
-fn scene(runner: &mut TestRunner) -> Scene {
-    match drawn(&(0u32..20), runner) {
-        0..2 => founding(runner),
-        2..6 => advance(runner),
-        6..8 => tie(runner),
-        8..11 => pull_request(runner),
-        11 => data_from_elsewhere(runner),
-        12 => retirement(runner),
-        13 => conversation(runner),
-        14 => vec![deletion().boxed()],
-        _ => (0..drawn(&(1usize..3), runner)).map(|_| any_step()).collect(),
-    }
+/// Draws scene after scene.
+struct Author {
+    runner: TestRunner,
+    /// Repositories that have been announced, most likely: what follows is mostly about them.
+    places: Vec<Repo>,
 }
 
-/// Somebody announces a repository; a state of it is published and pushed, mostly.
-fn founding(runner: &mut TestRunner) -> Scene {
-    let (owner, project) = (drawn(&owner(), runner), drawn(&project(), runner));
-    let repo = Repo { owner, project };
-    let mut scene = vec![announce_here(repo).boxed()];
-    let more = drawn(&(0..6), runner);
-    if more > 0 {
+impl Author {
+    fn steps(&mut self, first: Repo, most: usize) -> Vec<Tree<Step>> {
+        let length = self.draw(&((most / 2).max(1)..=most));
+        let mut steps: Vec<Tree<Step>> = Vec::new();
+        // nearly every story needs a repository to begin with
+        let mut next = if self.draw(&(0..12)) > 0 { self.founding(first) } else { Vec::new() };
+        while steps.len() < length {
+            steps.extend(next.iter().filter_map(|step| step.new_tree(&mut self.runner).ok()));
+            next = self.scene();
+        }
+        steps.truncate(most);
+        steps
+    }
+
+    fn draw<S: Strategy>(&mut self, strategy: &S) -> S::Value {
+        // none of the strategies here rejects anything
+        loop {
+            if let Ok(tree) = strategy.new_tree(&mut self.runner) {
+                return tree.current();
+            }
+        }
+    }
+
+    /// A repository that is there already, mostly.
+    fn place(&mut self) -> Repo {
+        let places = self.places.clone();
+        self.draw(&places_of(places))
+    }
+
+    fn scene(&mut self) -> Scene {
+        match self.draw(&(0u32..28)) {
+            0..3 => {
+                let project = self.place().project;
+                let repo = Repo { owner: self.draw(&owner()), project };
+                self.founding(repo)
+            }
+            3..8 => self.advance(),
+            8..10 => self.tie(),
+            10..14 => self.pull_request(),
+            14..16 => self.data_from_elsewhere(),
+            16..18 => self.retirement(),
+            18..20 => self.conversation(),
+            20..22 => vec![deletion(self.places.clone()).boxed()],
+            22..25 => self.authority_moves(),
+            25 => self.older_and_here(),
+            _ => (0..self.draw(&(1usize..3))).map(|_| any_step(self.places.clone())).collect(),
+        }
+    }
+
+    /// Somebody announces a repository; a state of it is published and pushed, mostly.
+    fn founding(&mut self, repo: Repo) -> Scene {
+        self.places.push(repo);
+        let mut scene = vec![announce_here(repo).boxed()];
+        let more = self.draw(&(0..8));
+        if more > 0 {
+            scene.push(state_by(repo, When::Later).boxed());
+        }
+        if more > 1 {
+            scene.push(aligned(repo, repo.owner).boxed());
+        }
+        scene
+    }
+
+    /// A state by the owner or a maintainer, pushed to anybody's repository of the project.
+    fn advance(&mut self) -> Scene {
+        let (repo, other) = (self.place(), self.place());
+        let by = if self.draw(&(0..4)) > 0 { repo.owner } else { self.draw(&owner()) };
+        let to = if other.project == repo.project { other } else { repo };
+        let mut scene = vec![state_by(Repo { owner: by, ..repo }, When::Later).boxed()];
+        match self.draw(&(0..8)) {
+            0 => scene.push(push_to(to).boxed()),
+            1 => {
+                // a second state before the first one's data comes
+                let other = self.draw(&owner());
+                scene.push(state_by(Repo { owner: other, ..repo }, When::Later).boxed());
+                scene.push(aligned(to, by).boxed());
+            }
+            2 => {
+                // and what was before it once more
+                scene.push(aligned(to, by).boxed());
+                scene.push(former(to, by).boxed());
+            }
+            3 => {
+                scene.push(aligned(to, by).boxed());
+                scene.push(aligned(to, by).boxed());
+            }
+            _ => scene.push(aligned(to, by).boxed()),
+        }
+        scene
+    }
+
+    /// Two states, or two announcements, of the same second.
+    fn tie(&mut self) -> Scene {
+        let (repo, to) = (self.place(), self.place());
+        let when = self.draw(&select(vec![When::TieLower, When::TieHigher, When::Older]));
+        if self.draw(&(0..4)) == 0 {
+            return vec![announce_here(repo).boxed(), announce_at(repo, when).boxed()];
+        }
+        let second = Repo { owner: self.draw(&owner()), ..repo };
+        let to = if to.project == repo.project { to } else { repo };
+        let mut scene = vec![state_by(repo, When::Later).boxed()];
+        if self.draw(&any::<bool>()) {
+            scene.push(aligned(to, repo.owner).boxed());
+        }
+        scene.push(state_by(second, when).boxed());
+        scene.push(aligned(to, second.owner).boxed());
+        scene
+    }
+
+    /// A pull request: event and data in either order, the data twice, or of another tip; withdrawn, perhaps.
+    fn pull_request(&mut self) -> Scene {
+        let number = self.draw(&(0..PULLS));
+        let to = self.place();
+        let publish = Just(Step::Pull(number)).boxed();
+        let push = |right: bool| push_pull(Just(to), Just(number), right).boxed();
+        let withdraw =
+            Step::Delete { by: Person::Dave, names: vec![Named::Id(Subject::Pull(number))], early: false };
+        let withdraw = Just(withdraw).boxed();
+        match self.draw(&(0..9)) {
+            0 | 1 => vec![push(true), publish],
+            2 => vec![push(false), publish, push(true)],
+            3 => vec![publish, push(false), push(true)],
+            4 => vec![publish, push(false)],
+            5 => vec![publish, push(true), withdraw],
+            6 => vec![publish, withdraw, Just(Step::Again(Subject::Pull(number))).boxed()],
+            _ => vec![publish, push(true)],
+        }
+    }
+
+    /// A state whose data comes by another way: with somebody else's push.
+    fn data_from_elsewhere(&mut self) -> Scene {
+        let repo = self.place();
+        let elsewhere = Repo { owner: self.draw(&owner()), ..repo };
+        let mut scene = Vec::new();
+        if !self.places.contains(&elsewhere) || self.draw(&(0..4)) == 0 {
+            self.places.push(elsewhere);
+            scene.push(announce_here(elsewhere).boxed());
+        }
+        scene.push(state_by(elsewhere, When::Later).boxed());
         scene.push(state_by(repo, When::Later).boxed());
+        scene.push(aligned(elsewhere, elsewhere.owner).boxed());
+        scene
     }
-    if more > 1 {
-        scene.push(aligned(repo, owner).boxed());
-    }
-    scene
-}
 
-/// A state by anybody, pushed to anybody's repository.
-fn advance(runner: &mut TestRunner) -> Scene {
-    let (by, owner, project) = (drawn(&owner(), runner), drawn(&owner(), runner), drawn(&project(), runner));
-    let mut scene = vec![state_by(Repo { owner: by, project }, When::Later).boxed()];
-    let to = Repo { owner, project };
-    match drawn(&(0..6), runner) {
-        0 => scene.push(push_to(to).boxed()),
-        1 => {
-            let other = drawn(&super::generate::owner(), runner);
-            scene.push(state_by(Repo { owner: other, project }, When::Later).boxed());
-            scene.push(aligned(to, by).boxed());
+    /// Somebody is made maintainer after the fact, or announces elsewhere what they maintain here.
+    fn authority_moves(&mut self) -> Scene {
+        let (repo, other) = (self.place(), self.draw(&owner()));
+        let theirs = Repo { owner: other, ..repo };
+        let lists = |lists, maintainers: Vec<Person>, repo| {
+            let authority = Authority { maintainers, roles: Vec::new() };
+            Just(Step::Announce { repo, lists, authority, when: When::Later }).boxed()
+        };
+        let given = lists(Listing::Us, vec![other], repo);
+        let taken = lists(Listing::Us, Vec::new(), repo);
+        let state = state_by(theirs, When::Later).boxed();
+        let push = |to| aligned(to, other).boxed();
+        match self.draw(&(0..5)) {
+            0 => vec![
+                lists(Listing::Elsewhere, Vec::new(), theirs),
+                given,
+                lists(Listing::Elsewhere, Vec::new(), theirs),
+            ],
+            1 => vec![given, state, push(repo), taken],
+            2 => vec![given, state, push(repo)],
+            _ => {
+                self.places.push(theirs);
+                vec![lists(Listing::Us, Vec::new(), theirs), state, push(theirs), given]
+            }
         }
-        2 => {
-            scene.push(aligned(to, by).boxed());
-            scene.push(aligned(to, by).boxed());
+    }
+
+    /// A state that is complete and older than the served one.
+    fn older_and_here(&mut self) -> Scene {
+        let repo = self.place();
+        let second = Repo { owner: self.draw(&owner()), ..repo };
+        let refs = Refs::from([(Name::Main, Object::C1)]);
+        let older =
+            Step::State { repo: second, refs, head: Some(Name::Main), extra: Extra::None, when: When::Older };
+        vec![state_by(repo, When::Later).boxed(), aligned(repo, repo.owner).boxed(), Just(older).boxed()]
+    }
+
+    /// A repository is no longer announced here, and perhaps again.
+    fn retirement(&mut self) -> Scene {
+        let repo = self.place();
+        let leave = (unlisting(), authority()).prop_map(move |(lists, authority)| Step::Announce {
+            repo,
+            lists,
+            authority,
+            when: When::Later,
+        });
+        let delete = named_of(repo).prop_map(move |named| Step::Delete {
+            by: repo.owner,
+            names: vec![named],
+            early: false,
+        });
+        let mut scene = vec![if self.draw(&any::<bool>()) { leave.boxed() } else { delete.boxed() }];
+        match self.draw(&(0..4)) {
+            0 => scene.push(announce_here(repo).boxed()),
+            1 => scene.push(Just(Step::Again(Subject::Announcement(repo))).boxed()),
+            2 => scene.push(Just(Step::Again(Subject::State(repo))).boxed()),
+            _ => {}
         }
-        _ => scene.push(aligned(to, by).boxed()),
+        scene
     }
-    scene
-}
 
-/// Two states, or two announcements, of the same second.
-fn tie(runner: &mut TestRunner) -> Scene {
-    let (first, second, project) = (drawn(&owner(), runner), drawn(&owner(), runner), drawn(&project(), runner));
-    let when = drawn(&select(vec![When::TieLower, When::TieHigher, When::Older]), runner);
-    if drawn(&(0..4), runner) == 0 {
-        let repo = Repo { owner: first, project };
-        return vec![announce_here(repo).boxed(), announce_at(repo, when).boxed()];
-    }
-    let (one, other) = (Repo { owner: first, project }, Repo { owner: second, project });
-    let to = Repo { owner: drawn(&owner(), runner), project };
-    let mut scene = vec![state_by(one, When::Later).boxed()];
-    if drawn(&any::<bool>(), runner) {
-        scene.push(aligned(to, first).boxed());
-    }
-    scene.push(state_by(other, when).boxed());
-    scene.push(aligned(to, second).boxed());
-    scene
-}
-
-/// A pull request: event and data in either order, the data twice, or of another tip.
-fn pull_request(runner: &mut TestRunner) -> Scene {
-    let number = drawn(&(0..PULLS), runner);
-    let to = Repo { owner: drawn(&owner(), runner), project: drawn(&project(), runner) };
-    let publish = Just(Step::Pull(number)).boxed();
-    let push = |right: bool| push_pull(Just(to), Just(number), right).boxed();
-    match drawn(&(0..6), runner) {
-        0 => vec![push(true), publish],
-        1 => vec![push(false), publish, push(true)],
-        2 => vec![publish, push(false), push(true)],
-        3 => vec![publish],
-        _ => vec![publish, push(true)],
+    /// Issues, comments, the note and profiles.
+    fn conversation(&mut self) -> Scene {
+        let (by, about) = (self.draw(&person()), self.place());
+        let issue = any::<bool>().prop_map(move |quotes| Step::Issue { by, about, quotes }).boxed();
+        let comment =
+            person().prop_map(move |other| Step::Comment { by: other, on: Subject::Issue(by) }).boxed();
+        let more = prop_oneof![
+            Just(Step::Note),
+            person().prop_map(Step::Profile),
+            subject(self.places.clone()).prop_map(move |on| Step::Comment { by, on }),
+            Just(Step::Again(Subject::Note)),
+            Just(Step::Delete { by, names: vec![Named::Id(Subject::Issue(by))], early: false }),
+            Just(Step::Again(Subject::Issue(by))),
+        ];
+        let more = more.boxed();
+        match self.draw(&(0..3)) {
+            0 => vec![issue, comment],
+            1 => vec![issue, more.clone(), comment, more],
+            _ => vec![more.clone(), issue, more],
+        }
     }
 }
 
-/// A state whose data comes by another way: with somebody else's push, or with a pull request.
-fn data_from_elsewhere(runner: &mut TestRunner) -> Scene {
-    let (by, other, project) = (drawn(&owner(), runner), drawn(&owner(), runner), drawn(&project(), runner));
-    let (repo, elsewhere) = (Repo { owner: by, project }, Repo { owner: other, project });
-    vec![
-        announce_here(elsewhere).boxed(),
-        state_by(elsewhere, When::Later).boxed(),
-        state_by(repo, When::Later).boxed(),
-        aligned(elsewhere, other).boxed(),
-    ]
-}
-
-/// A repository is no longer announced here, and perhaps again.
-fn retirement(runner: &mut TestRunner) -> Scene {
-    let repo = Repo { owner: drawn(&owner(), runner), project: drawn(&project(), runner) };
-    let leave = (unlisting(), authority()).prop_map(move |(lists, authority)| Step::Announce {
-        repo,
-        lists,
-        authority,
-        when: When::Later,
-    });
-    let delete = named_of(repo).prop_map(move |named| Step::Delete { by: repo.owner, names: vec![named], early: false });
-    let mut scene =
-        vec![if drawn(&any::<bool>(), runner) { leave.boxed() } else { delete.boxed() }];
-    match drawn(&(0..3), runner) {
-        0 => scene.push(announce_here(repo).boxed()),
-        1 => scene.push(Just(Step::Again(Subject::Announcement(repo))).boxed()),
-        _ => {}
+/// One of these, mostly; shrinks to the first.
+fn places_of(places: Vec<Repo>) -> BoxedStrategy<Repo> {
+    if places.is_empty() {
+        return repo().boxed();
     }
-    scene
+    prop_oneof![9 => select(places), 1 => repo()].boxed()
 }
 
-/// Issues, comments, the note and profiles.
-fn conversation(runner: &mut TestRunner) -> Scene {
-    let (by, about) = (drawn(&person(), runner), drawn(&repo(), runner));
-    let issue = any::<bool>().prop_map(move |quotes| Step::Issue { by, about, quotes }).boxed();
-    let comment = person().prop_map(move |other| Step::Comment { by: other, on: Subject::Issue(by) }).boxed();
-    let more = prop_oneof![
-        Just(Step::Note),
-        person().prop_map(Step::Profile),
-        subject().prop_map(move |on| Step::Comment { by, on }),
-        Just(Step::Again(Subject::Note)),
-        Just(Step::Delete { by, names: vec![Named::Id(Subject::Issue(by))], early: false }),
-    ];
-    let more = more.boxed();
-    match drawn(&(0..3), runner) {
-        0 => vec![issue, comment],
-        1 => vec![issue, more.clone(), comment, more],
-        _ => vec![more.clone(), issue, more],
-    }
-}
-
-fn any_step() -> BoxedStrategy<Step> {
+fn any_step(places: Vec<Repo>) -> BoxedStrategy<Step> {
+    let repo = || places_of(places.clone());
     prop_oneof![
         3 => (repo(), listing(), authority(), when())
             .prop_map(|(repo, lists, authority, when)| Step::Announce { repo, lists, authority, when }),
         3 => (repo(), when()).prop_flat_map(|(repo, when)| state_by(repo, when)),
         5 => repo().prop_flat_map(push_to),
         1 => (0..PULLS).prop_map(Step::Pull),
-        2 => (0..PULLS, any::<bool>()).prop_flat_map(|(number, right)| push_pull(repo(), Just(number), right)),
+        2 => (repo(), 0..PULLS, any::<bool>())
+            .prop_flat_map(|(to, number, right)| push_pull(Just(to), Just(number), right)),
         1 => (person(), repo(), any::<bool>()).prop_map(|(by, about, quotes)| Step::Issue { by, about, quotes }),
-        2 => (person(), subject()).prop_map(|(by, on)| Step::Comment { by, on }),
+        2 => (person(), subject(places.clone())).prop_map(|(by, on)| Step::Comment { by, on }),
         1 => Just(Step::Note),
         1 => person().prop_map(Step::Profile),
-        3 => deletion(),
-        2 => subject().prop_map(Step::Again),
+        3 => deletion(places.clone()),
+        2 => subject(places.clone()).prop_map(Step::Again),
     ]
     .boxed()
 }
@@ -239,6 +332,10 @@ fn state_by(repo: Repo, when: When) -> impl Strategy<Value = Step> {
 
 fn aligned(to: Repo, by: Person) -> impl Strategy<Value = Step> {
     pack().prop_map(move |pack| Step::Push { to, aim: Aim::Newest(by), twist: Twist::None, pack })
+}
+
+fn former(to: Repo, by: Person) -> impl Strategy<Value = Step> {
+    pack().prop_map(move |pack| Step::Push { to, aim: Aim::Former(by), twist: Twist::None, pack })
 }
 
 fn push_to(to: Repo) -> impl Strategy<Value = Step> {
@@ -263,24 +360,39 @@ fn push_pull(
     right: bool,
 ) -> impl Strategy<Value = Step> {
     let other = if right { Just(None).boxed() } else { commit().prop_map(Some).boxed() };
-    (to, number, other, pack()).prop_map(|(to, number, other, pack)| Step::PushPull { to, number, other, pack })
+    (to, number, other, pack()).prop_map(|(to, number, other, pack)| Step::PushPull {
+        to,
+        number,
+        other,
+        pack,
+    })
 }
 
-fn deletion() -> impl Strategy<Value = Step> {
-    let own = (repo(), any::<bool>()).prop_flat_map(|(repo, early)| {
-        named_of(repo).prop_map(move |named| Step::Delete { by: repo.owner, names: vec![named], early: early && is_address(named) })
+fn deletion(places: Vec<Repo>) -> impl Strategy<Value = Step> {
+    let own = (places_of(places.clone()), any::<bool>()).prop_flat_map(|(repo, early)| {
+        named_of(repo).prop_map(move |named| Step::Delete {
+            by: repo.owner,
+            names: vec![named],
+            early: early && is_address(named),
+        })
     });
-    let any_named = prop::collection::vec(named(), 1..3);
+    let any_named = prop::collection::vec(named(places), 1..3);
     let anyones = (person(), any_named).prop_map(|(by, names)| Step::Delete { by, names, early: false });
     let conversation = (person(), 0..PULLS).prop_flat_map(|(by, number)| {
-        select(vec![Subject::Issue(by), Subject::Comment(by), Subject::Profile(by), Subject::Pull(number), Subject::Note])
-            .prop_map(move |subject| Step::Delete {
-                by: if matches!(subject, Subject::Pull(_) | Subject::Note) { Person::Dave } else { by },
-                names: vec![Named::Id(subject)],
-                early: false,
-            })
+        select(vec![
+            Subject::Issue(by),
+            Subject::Comment(by),
+            Subject::Profile(by),
+            Subject::Pull(number),
+            Subject::Note,
+        ])
+        .prop_map(move |subject| Step::Delete {
+            by: if matches!(subject, Subject::Pull(_) | Subject::Note) { Person::Dave } else { by },
+            names: vec![Named::Id(subject)],
+            early: false,
+        })
     });
-    prop_oneof![3 => own, 2 => anyones, 2 => conversation]
+    prop_oneof![4 => own, 2 => anyones, 2 => conversation]
 }
 
 fn is_address(named: Named) -> bool {
@@ -299,15 +411,17 @@ fn named_of(repo: Repo) -> impl Strategy<Value = Named> {
     ])
 }
 
-fn named() -> impl Strategy<Value = Named> {
+fn named(places: Vec<Repo>) -> impl Strategy<Value = Named> {
+    let repo = || places_of(places.clone());
     prop_oneof![
-        3 => subject().prop_map(Named::Id),
+        3 => subject(places.clone()).prop_map(Named::Id),
         1 => repo().prop_map(Named::AnnouncementAddress),
         1 => repo().prop_map(Named::StateAddress),
     ]
 }
 
-fn subject() -> impl Strategy<Value = Subject> {
+fn subject(places: Vec<Repo>) -> impl Strategy<Value = Subject> {
+    let repo = || places_of(places.clone());
     prop_oneof![
         2 => repo().prop_map(Subject::Announcement),
         2 => repo().prop_map(Subject::State),
@@ -320,14 +434,22 @@ fn subject() -> impl Strategy<Value = Subject> {
     ]
 }
 
-fn pull(number: usize) -> impl Strategy<Value = Pull> {
-    let by = prop_oneof![3 => Just(Person::Dave), 1 => person()];
+/// A pull request, most likely to the first repository of the story.
+fn pull(number: usize, first: Repo) -> BoxedStrategy<Pull> {
+    let by = prop_oneof![5 => Just(Person::Dave), 1 => person()];
     let names = prop_oneof![
-        4 => repo().prop_map(|one| vec![one]),
-        2 => (repo(), repo()).prop_map(|(one, other)| if one == other { vec![one] } else { vec![one, other] }),
+        6 => Just(vec![first]),
+        1 => repo().prop_map(|one| vec![one]),
+        3 => (Just(first), repo()).prop_map(|(one, other)| if one == other { vec![one] } else { vec![one, other] }),
     ];
-    let updates = if number == 0 { Just(None).boxed() } else { prop_oneof![2 => Just(None), 1 => (0..number).prop_map(Some)].boxed() };
-    (by, names, commit(), updates).prop_map(|(by, names, tip, updates)| Pull { by, names, tip, updates })
+    let updates = if number == 0 {
+        Just(None).boxed()
+    } else {
+        prop_oneof![2 => Just(None), 1 => (0..number).prop_map(Some)].boxed()
+    };
+    (by, names, commit(), updates)
+        .prop_map(|(by, names, tip, updates)| Pull { by, names, tip, updates })
+        .boxed()
 }
 
 /// Heads and tags that can be beside each other.

@@ -283,7 +283,9 @@ impl World {
 
     fn repeated(&self, event: &Event) -> Judgement {
         let repeated = Judgement::one(Row::Repeated, Reply::Repeated, self.clone());
-        let forgotten = |id| event.names().iter().all(|repo| self.hosted(*repo).is_none()) && self.waiting.contains_key(id);
+        let forgotten = |id| {
+            event.names().iter().all(|repo| self.hosted(*repo).is_none()) && self.waiting.contains_key(id)
+        };
         if !forgotten(&event.id) {
             return repeated;
         }
@@ -363,7 +365,8 @@ impl World {
     #[must_use]
     pub fn shown_at(&self, repo: Repo, id: EventId) -> Option<Object> {
         let hosted = self.hosted(repo)?;
-        let refs = hosted.nostr.get(&id).or_else(|| hosted.uploads.get(&id)).or_else(|| hosted.maybe.get(&id));
+        let refs =
+            hosted.nostr.get(&id).or_else(|| hosted.uploads.get(&id)).or_else(|| hosted.maybe.get(&id));
         refs.copied()
     }
 

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::story::{
-    Aim, Authority, Extra, Listing, Name, Named, Object, Pack, Person, Project, Pull, Refs, Repo, Step, Story, Subject,
-    Twist, When,
+    Aim, Authority, Extra, Listing, Name, Named, Object, Pack, Person, Project, Pull, Refs, Repo, Step,
+    Story, Subject, Twist, When,
 };
 
 impl fmt::Display for Person {
@@ -170,7 +170,12 @@ impl Story {
                     Extra::Sha256 => ", and a SHA-256 value",
                 };
                 let time = when(*time, "state of the project");
-                format!("{} publishes a state of {}: {}{head}{extra}{time}", repo.owner, repo.project, refs(named))
+                format!(
+                    "{} publishes a state of {}: {}{head}{extra}{time}",
+                    repo.owner,
+                    repo.project,
+                    refs(named)
+                )
             }
             Step::Push { to, aim, twist, pack: data } => format!("{}{}", push(*to, aim, *twist), pack(*data)),
             Step::Pull(number) => {
@@ -180,10 +185,17 @@ impl Story {
             Step::PushPull { to, number, other, pack: data } => {
                 let own = self.pulls.get(*number).map(|pull| pull.tip);
                 let tip = other.or(own).map(|tip| tip.to_string()).unwrap_or_default();
-                format!("somebody pushes {tip} to {to} for {}{}", pull(self.pulls.get(*number), *number), pack(*data))
+                format!(
+                    "somebody pushes {tip} to {to} for {}{}",
+                    pull(self.pulls.get(*number), *number),
+                    pack(*data)
+                )
             }
             Step::Issue { by, about, quotes } => {
-                format!("{by} opens an issue in {about}{}", if *quotes { ", quoting Dave's note" } else { "" })
+                format!(
+                    "{by} opens an issue in {about}{}",
+                    if *quotes { ", quoting Dave's note" } else { "" }
+                )
             }
             Step::Comment { by, on } => format!("{by} comments on {on}"),
             Step::Note => "Dave publishes a note that names nothing".to_owned(),

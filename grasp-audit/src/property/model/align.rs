@@ -137,7 +137,8 @@ impl Family {
     }
 
     fn follow(&mut self, owner: Person, state: &Event) -> bool {
-        let (Says::State { refs, head, .. }, Some(hosted)) = (&state.says, self.hosted.get_mut(&owner)) else {
+        let (Says::State { refs, head, .. }, Some(hosted)) = (&state.says, self.hosted.get_mut(&owner))
+        else {
             return false;
         };
         if hosted.follows == Some(state.id) {
@@ -169,8 +170,7 @@ impl World {
         let Some(family) = self.family(project) else { return BTreeSet::new() };
         let before = |owner: Person| earlier.family(project).and_then(|family| family.hosted.get(&owner));
         let moved = family.hosted.iter().filter(|(owner, hosted)| {
-            before(**owner).is_none_or(|before| before.follows != hosted.follows)
-                && hosted.follows.is_some()
+            before(**owner).is_none_or(|before| before.follows != hosted.follows) && hosted.follows.is_some()
         });
         moved.map(|(owner, _)| *owner).collect()
     }

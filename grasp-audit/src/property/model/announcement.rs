@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Announced, Authority, Event, EventId, Family, Hosted, Judgement, Object, Person, Project, Reply, Repo, Row, Says,
-    World,
+    Announced, Authority, Event, EventId, Family, Hosted, Judgement, Object, Person, Project, Reply, Repo,
+    Row, Says, World,
 };
 
 impl World {
@@ -26,8 +26,10 @@ impl World {
         } else {
             self.announce_elsewhere(announced, project)
         };
-        let changed =
-            judgement.alternatives.first().is_some_and(|first| first.world.went_on_since(self, project, event));
+        let changed = judgement
+            .alternatives
+            .first()
+            .is_some_and(|first| first.world.went_on_since(self, project, event));
         if changed { judgement.also(Row::JudgedAgain) } else { judgement }
     }
 
@@ -66,7 +68,8 @@ impl World {
         let by = event.by;
         let retires = self.hosted(Repo { owner: by, project }).is_some();
         let worlds = if retires { self.retired(by, project) } else { vec![self.clone()] };
-        let is_listed = |world: &World| world.family(project).is_some_and(|family| family.is_listed_by_others(by));
+        let is_listed =
+            |world: &World| world.family(project).is_some_and(|family| family.is_listed_by_others(by));
         let taken = worlds.first().is_some_and(is_listed);
         announced.served = true;
         let mut changed = Vec::new();
@@ -125,8 +128,11 @@ impl World {
             let states = world.family(project).map(|family| family.states.clone()).unwrap_or_default();
             states.into_iter().filter_map(|(by, held)| Some((by, held.served?.id))).collect::<Vec<_>>()
         };
-        let others = self.moved_since(earlier, project).into_iter().any(|owner| owner != event.by);
-        others || served(self).iter().any(|state| !served(earlier).contains(state))
+        // its own repository counts when it was there before
+        let was_there = |owner: &Person| earlier.hosted(Repo { owner: *owner, project }).is_some();
+        let moved = self.moved_since(earlier, project);
+        moved.iter().any(|owner| *owner != event.by || was_there(owner))
+            || served(self).iter().any(|state| !served(earlier).contains(state))
     }
 }
 
@@ -142,8 +148,8 @@ impl Family {
 
     /// Whether this person is in the maintainer set of somebody else's announcement that lists the service.
     fn is_listed_by_others(&self, person: Person) -> bool {
-        self.announced
-            .iter()
-            .any(|(owner, known)| *owner != person && known.listed && self.maintainers(*owner).contains(&person))
+        self.announced.iter().any(|(owner, known)| {
+            *owner != person && known.listed && self.maintainers(*owner).contains(&person)
+        })
     }
 }

@@ -51,8 +51,11 @@ impl Family {
     /// The newest served state that is authorised for this owner.
     pub(super) fn authorised(&self, owner: Person) -> Option<&Event> {
         let set = self.maintainers(owner);
-        let states =
-            self.states.iter().filter(|(by, _)| set.contains(by)).filter_map(|(_, held)| held.served.as_ref());
+        let states = self
+            .states
+            .iter()
+            .filter(|(by, _)| set.contains(by))
+            .filter_map(|(_, held)| held.served.as_ref());
         states.reduce(|best, other| if other.is_newer_than(best) { other } else { best })
     }
 }

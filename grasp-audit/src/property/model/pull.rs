@@ -20,9 +20,9 @@ impl World {
             return judgement.or(taken.became_of(event), taken);
         }
         let uploads = self.uploads_of(event.id);
-        let uploaded = uploads.iter().any(|(repo, upload)| {
-            *upload == tip && names.iter().any(|named| named.project == repo.project)
-        });
+        let uploaded = uploads
+            .iter()
+            .any(|(repo, upload)| *upload == tip && names.iter().any(|named| named.project == repo.project));
         let is_other = uploads.iter().any(|(_, upload)| *upload != tip);
         let mut world = self.clone();
         world.drop_uploads(event.id, |_, upload| upload != tip);
@@ -67,9 +67,7 @@ impl World {
         let ready: Vec<Event> = self
             .waiting
             .values()
-            .filter(|event| {
-                matches!(&event.says, Says::Pull { names, tip } if self.has_tip(names, *tip))
-            })
+            .filter(|event| matches!(&event.says, Says::Pull { names, tip } if self.has_tip(names, *tip)))
             .cloned()
             .collect();
         for event in &ready {

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Alternative, Event, EventId, Family, Judgement, Object, Person, Refs, Repo, Reply, Row, Says, World, reached,
+    Alternative, Event, EventId, Family, Judgement, Object, Person, Refs, Reply, Repo, Row, Says, World,
+    reached,
 };
 
 /// What a push wants, and what it brings.
@@ -49,7 +50,8 @@ impl World {
         }
         let arrives = family.gets_all_of(wanted.values(), &push.brings);
         let candidates = family.waiting_for(owner, wanted);
-        let Some(newest) = candidates.into_iter().reduce(|a, b| if b.is_newer_than(&a) { b } else { a }) else {
+        let Some(newest) = candidates.into_iter().reduce(|a, b| if b.is_newer_than(&a) { b } else { a })
+        else {
             let row = self.why_not(push.to, wanted);
             return Judgement::one(row, Reply::Refused, self.clone());
         };
@@ -97,9 +99,10 @@ impl World {
         let set = family.maintainers(to.owner);
         let says = |state: &&Event| matches!(&state.says, Says::State { refs, .. } if refs == wanted);
         let states = || {
-            family.states.iter().flat_map(|(by, held)| {
-                held.served.iter().chain(&held.waiting).filter(says).map(move |_| *by)
-            })
+            family
+                .states
+                .iter()
+                .flat_map(|(by, held)| held.served.iter().chain(&held.waiting).filter(says).map(move |_| *by))
         };
         if states().any(|by| set.contains(&by)) {
             Row::PushStale
@@ -129,7 +132,8 @@ impl World {
             }
             return refused;
         }
-        let judgement = Judgement::one(Row::PushPullUnknown, Reply::Taken, self.with_upload(push.to, id, tip));
+        let judgement =
+            Judgement::one(Row::PushPullUnknown, Reply::Taken, self.with_upload(push.to, id, tip));
         // The event was here and was deleted: the table does not say whether it is known.
         if self.deleted.contains(&id) { judgement.or(Reply::Refused, self.clone()) } else { judgement }
     }
@@ -170,7 +174,8 @@ impl World {
         if let Some(hosted) = world.hosted_mut(push.to) {
             hosted.maybe.insert(event.id, tip);
         }
-        let mut judgement = Judgement { rows: BTreeSet::from([Row::PushPullMatching]), alternatives: Vec::new() };
+        let mut judgement =
+            Judgement { rows: BTreeSet::from([Row::PushPullMatching]), alternatives: Vec::new() };
         for world in world.settled() {
             judgement = judgement.or(Reply::Taken, world);
         }

@@ -83,7 +83,8 @@ impl World {
     /// # Errors
     /// Where they differ.
     pub fn agrees_with(&self, seen: &Seen) -> Result<Self, Vec<Difference>> {
-        let mut differences: Vec<Difference> = seen.strange.iter().cloned().map(Difference::Strange).collect();
+        let mut differences: Vec<Difference> =
+            seen.strange.iter().cloned().map(Difference::Strange).collect();
         for id in &seen.asked {
             match (self.is_served(*id), seen.served.contains(id)) {
                 (true, false) => differences.push(Difference::NotServed(*id)),
@@ -117,9 +118,14 @@ impl World {
 
 impl Hosted {
     fn agree_with(&mut self, repo: Repo, shown: &Shown) -> Vec<Difference> {
-        let mut differences: Vec<Difference> = shown.strange.iter().cloned().map(Difference::Strange).collect();
+        let mut differences: Vec<Difference> =
+            shown.strange.iter().cloned().map(Difference::Strange).collect();
         if self.refs != shown.refs {
-            differences.push(Difference::Refs { repo, expected: self.refs.clone(), seen: shown.refs.clone() });
+            differences.push(Difference::Refs {
+                repo,
+                expected: self.refs.clone(),
+                seen: shown.refs.clone(),
+            });
         }
         match (self.head, shown.head) {
             (Some(expected), seen) if seen != Some(expected) => {
