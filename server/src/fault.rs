@@ -4,8 +4,18 @@
 //! then breaks exactly that rule. `spec-tests` holds every check of the suite against them.
 
 /// Every fault: its name and what is wrong with such a server. In the order of the catalogue.
-pub const FAULTS: &[(&str, &str)] =
-    &[("unlisted-taken", "takes announcements that do not list it, and creates their repositories")];
+pub const FAULTS: &[(&str, &str)] = &[
+    ("unlisted-taken", "takes announcements that do not list it, and creates their repositories"),
+    ("older-state-authorises", "a push to the content of an older state than the served one is taken"),
+    ("superset-authorised", "a push of more refs than the state names is taken"),
+    ("ties-by-highest-id", "of two events of one second the one with the higher id counts as the newer"),
+    ("head-forgotten", "HEAD does not follow the state"),
+    ("siblings-forgotten", "only one of the repositories for which a state is authoritative follows it"),
+    ("other-tip-kept", "refs/nostr/<id> with another tip stays when the pull request comes"),
+    ("others-deleted", "a deletion request counts for others' events, too"),
+    ("deleted-comes-again", "what was deleted is taken when it is published again"),
+    ("retired-is-served", "a repository whose announcement was deleted can still be reached"),
+];
 
 /// Whether this server is to behave wrongly in this way.
 #[cfg(feature = "faults")]

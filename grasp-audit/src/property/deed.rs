@@ -150,9 +150,7 @@ impl Answer {
             (200, false, true) => vec![Reply::Refused],
             _ => Vec::new(),
         };
-        let lines =
-            report.lines.iter().map(|line| line.replace("refs/heads/", "").replace("refs/tags/", "tags/"));
-        let lines: Vec<String> = lines.collect();
+        let lines: Vec<String> = report.lines.iter().map(|line| plain(line)).collect();
         let words = match report.response.status {
             200 => lines.join("; "),
             status => format!("HTTP {status}"),
@@ -164,4 +162,13 @@ impl Answer {
     pub(super) fn is(&self, reply: Reply) -> bool {
         self.fits.contains(&reply)
     }
+}
+
+/// A line of the report for people: branches by their short names, long ids cut.
+fn plain(line: &str) -> String {
+    let short = |word: &str| match word.strip_prefix("refs/nostr/") {
+        Some(id) if id.len() > 8 => format!("refs/nostr/{}…", id.chars().take(8).collect::<String>()),
+        _ => word.replace("refs/heads/", "").replace("refs/tags/", "tags/"),
+    };
+    line.split(' ').map(short).collect::<Vec<_>>().join(" ")
 }

@@ -24,6 +24,12 @@ const STORY_WITHIN: Duration = Duration::from_secs(120);
 const SHRINK_WITHIN: Duration = Duration::from_secs(300);
 /// How often a failing story is told again to see whether it fails always.
 const CONFIRMATIONS: usize = 3;
+/// A failing story of more steps than this is compared with short ones …
+const SHORT: usize = 4;
+/// … of which so many are told …
+const SHORT_TRIES: u64 = 100;
+/// … with numbers that no run of cases reaches.
+const SHORT_ONES: u64 = 1 << 40;
 /// After how many stories that limits have stopped in a row the run ends.
 const MAX_LIMITED: u64 = 20;
 
@@ -240,12 +246,32 @@ async fn shortest(
         }
     }
     let on_progress = |steps, tellings| progress.shrinking(case, steps, tellings);
-    let mut shrinking = Shrinking::new(story, told, Instant::now() + SHRINK_WITHIN, &on_progress);
+    let until = Instant::now() + SHRINK_WITHIN;
+    let mut shrinking = Shrinking::new(story, told, until, &on_progress);
     if reproducible {
         shrinking.run(tree, &again).await;
     }
-    let tellings = shrinking.tellings;
-    let (story, told) = shrinking.best;
+    let mut tellings = shrinking.tellings;
+    let (mut story, mut told) = shrinking.best;
+    // Leaving out cannot turn one way into a shorter other one: so short stories are tried, too.
+    let mut tried = SHORT_ONES;
+    while reproducible
+        && tried < SHORT_ONES + SHORT_TRIES
+        && story.steps.len() > SHORT
+        && Instant::now() < until
+    {
+        let tree = story_tree(plan.telling.seed, tried, story.steps.len() - 1);
+        let mut candidate = tree.current();
+        let other = again(&candidate).await;
+        (tried, tellings) = (tried + 1, tellings + 1);
+        if let Outcome::Broken(broken) = &other.outcome {
+            candidate.steps.truncate(broken.step + 1);
+            let mut shrinking = Shrinking::new(candidate, other, until, &on_progress);
+            shrinking.run(tree, &again).await;
+            tellings += shrinking.tellings;
+            (story, told) = shrinking.best;
+        }
+    }
     let Outcome::Broken(broken) = told.outcome else { return None };
     let record = Record::new(plan.telling.seed, case, story, told.sentences, &broken);
     Some(Failure { record, first_steps, tellings, reproducible, transcript: told.transcript })

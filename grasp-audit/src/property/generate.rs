@@ -129,20 +129,28 @@ impl Author {
         let by = if self.draw(&(0..4)) > 0 { repo.owner } else { self.draw(&owner()) };
         let to = if other.project == repo.project { other } else { repo };
         let mut scene = vec![state_by(Repo { owner: by, ..repo }, When::Later).boxed()];
-        match self.draw(&(0..8)) {
+        let other = self.draw(&owner());
+        let theirs = Repo { owner: other, ..repo };
+        match self.draw(&(0..10)) {
             0 => scene.push(push_to(to).boxed()),
-            1 => {
-                // a second state before the first one's data comes
-                let other = self.draw(&owner());
-                scene.push(state_by(Repo { owner: other, ..repo }, When::Later).boxed());
+            1 | 2 => {
+                // misses it first
+                scene.push(missed(to, by).boxed());
                 scene.push(aligned(to, by).boxed());
             }
-            2 => {
+            3 | 4 => {
+                // two wait at once, and either may be pushed first
+                scene.push(state_by(theirs, When::Later).boxed());
+                let pushes = [aligned(to, other).boxed(), aligned(to, by).boxed()];
+                let only = self.draw(&(1usize..3));
+                scene.extend(pushes.into_iter().take(only));
+            }
+            5 => {
                 // and what was before it once more
                 scene.push(aligned(to, by).boxed());
                 scene.push(former(to, by).boxed());
             }
-            3 => {
+            6 => {
                 scene.push(aligned(to, by).boxed());
                 scene.push(aligned(to, by).boxed());
             }
@@ -338,6 +346,16 @@ fn former(to: Repo, by: Person) -> impl Strategy<Value = Step> {
     pack().prop_map(move |pack| Step::Push { to, aim: Aim::Former(by), twist: Twist::None, pack })
 }
 
+/// The push of a state with a ref too many, too few, or elsewhere.
+fn missed(to: Repo, by: Person) -> impl Strategy<Value = Step> {
+    (twist(), pack()).prop_map(move |(twist, pack)| Step::Push { to, aim: Aim::Newest(by), twist, pack })
+}
+
+fn twist() -> impl Strategy<Value = Twist> {
+    let with = (name(), object()).prop_map(|(name, object)| Twist::With(name, object));
+    prop_oneof![1 => name().prop_map(Twist::Without), 2 => with]
+}
+
 fn push_to(to: Repo) -> impl Strategy<Value = Step> {
     let aim = prop_oneof![
         4 => owner().prop_map(Aim::Newest),
@@ -346,11 +364,7 @@ fn push_to(to: Repo) -> impl Strategy<Value = Step> {
         1 => Just(Aim::InPlace),
         1 => refs().prop_map(Aim::Refs),
     ];
-    let twist = prop_oneof![
-        4 => Just(Twist::None),
-        2 => name().prop_map(Twist::Without),
-        2 => (name(), object()).prop_map(|(name, object)| Twist::With(name, object)),
-    ];
+    let twist = prop_oneof![1 => Just(Twist::None), 1 => twist()];
     (aim, twist, pack()).prop_map(move |(aim, twist, pack)| Step::Push { to, aim, twist, pack })
 }
 

@@ -376,3 +376,54 @@ pub struct Story {
     /// What happens, in order.
     pub steps: Vec<Step>,
 }
+
+impl Story {
+    /// The story in which one person does and is all that another one did and was.
+    #[must_use]
+    pub fn with_the_same(&self, from: Person, to: Person) -> Self {
+        self.substituted(from, to)
+    }
+
+    /// The story in which both projects are the first one.
+    #[must_use]
+    pub fn in_one_project(&self) -> Self {
+        self.substituted(Project::Y, Project::X)
+    }
+
+    /// By way of JSON: a person or project stands in many places of a story, and always by the same word.
+    fn substituted<T: Serialize>(&self, from: T, to: T) -> Self {
+        let replaced = || -> serde_json::Result<Self> {
+            let (from, to) = (serde_json::to_value(from)?, serde_json::to_value(to)?);
+            let mut story = serde_json::to_value(self)?;
+            replace(&mut story, &from, &to);
+            serde_json::from_value(story)
+        };
+        replaced().unwrap_or_else(|_| self.clone())
+    }
+}
+
+fn replace(value: &mut serde_json::Value, from: &serde_json::Value, to: &serde_json::Value) {
+    match value {
+        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| replace(item, from, to)),
+        serde_json::Value::Object(fields) => fields.values_mut().for_each(|field| replace(field, from, to)),
+        other if other == from => other.clone_from(to),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_and_projects_can_stand_for_each_other() {
+        let repo = |owner, project| Repo { owner, project };
+        let push = |to, by| Step::Push { to, aim: Aim::Newest(by), twist: Twist::None, pack: Pack::Whole };
+        let steps = vec![push(repo(Person::Bob, Project::Y), Person::Bob), Step::Profile(Person::Carol)];
+        let story = Story { pulls: Vec::new(), steps };
+        let same = story.with_the_same(Person::Bob, Person::Alice).in_one_project();
+        let expected =
+            vec![push(repo(Person::Alice, Project::X), Person::Alice), Step::Profile(Person::Carol)];
+        assert_eq!(same.steps, expected);
+    }
+}

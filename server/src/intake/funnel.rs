@@ -11,6 +11,7 @@ use nostr::filter::{Filter, SingleLetterTag};
 use super::{Answer, Intake, Source, tombstones};
 use crate::admission::related::{self, Address, Relations, is_about_a_person, opens_doors};
 use crate::admission::{Decision, Prefix, Refusal, Slot, decide};
+use crate::fault;
 use crate::house::{House, HouseError};
 use crate::nip34::{
     ANNOUNCEMENT, Announcement, Coordinate, ISSUE, Identifier, PATCH, PULL_REQUEST, PULL_REQUEST_UPDATE,
@@ -125,7 +126,8 @@ impl House {
                 "invalid: authentication events are sent by AUTH, and stored nowhere (NIP-42)",
             ));
         }
-        if tombstones::buries(&self.tables, event).map_err(HouseError::from)? {
+        let buried = tombstones::buries(&self.tables, event).map_err(HouseError::from)?;
+        if buried && !fault::is("deleted-comes-again") {
             return Err(Answer::no("blocked: the event was deleted by its author (NIP-09)"));
         }
         if synced && self.has_expired(event).map_err(HouseError::from)? {
@@ -275,6 +277,9 @@ impl House {
             let objects = upload.objects(&self.plan.git_data);
             if let Some(objects) = objects.filter(|_| named && Some(upload.tip) == new.tip) {
                 self.adopt(&upload.repository.identifier, &objects, &[upload.tip]).await?;
+            }
+            if fault::is("other-tip-kept") && Some(upload.tip) != new.tip {
+                continue;
             }
             meeting.drop_upload(upload);
         }

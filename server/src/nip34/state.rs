@@ -8,6 +8,7 @@ use nostr::types::Timestamp;
 
 use super::tags::{first, tags};
 use super::{Identifier, Oid, RefName, STATE, ShapeError};
+use crate::fault;
 
 /// What a state says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +72,8 @@ impl State {
 /// "Newer" everywhere: by time, then the lower id (NIP-01).
 #[must_use]
 pub fn newer(one: (Timestamp, EventId), other: (Timestamp, EventId)) -> bool {
-    one.0 > other.0 || (one.0 == other.0 && one.1 < other.1)
+    let tied = if fault::is("ties-by-highest-id") { one.1 > other.1 } else { one.1 < other.1 };
+    one.0 > other.0 || (one.0 == other.0 && tied)
 }
 
 fn ref_value(name: &RefName, value: &str) -> Result<Oid, ShapeError> {

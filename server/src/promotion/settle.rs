@@ -6,6 +6,7 @@ use nostr::event::EventId;
 use nostr::key::PublicKey;
 
 use crate::admission::Family;
+use crate::fault;
 use crate::nip34::{Oid, RefName, State};
 
 /// What the heads, tags and HEAD of a repository shall be.
@@ -61,7 +62,11 @@ pub fn settle(family: &Family, here: &HashSet<Oid>) -> Settled {
             continue;
         }
         settled.serve.extend(slot.waiting.as_ref().map(|waiting| waiting.announcement.id));
-        let target = RefTarget { refs: state.refs.clone(), head: state.head.clone() };
+        if fault::is("siblings-forgotten") && !settled.repositories.is_empty() {
+            continue;
+        }
+        let head = state.head.clone().filter(|_| !fault::is("head-forgotten"));
+        let target = RefTarget { refs: state.refs.clone(), head };
         settled.repositories.insert(*owner, target);
     }
 

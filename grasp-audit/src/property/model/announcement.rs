@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Announced, Authority, Event, EventId, Family, Hosted, Judgement, Object, Person, Project, Reply, Repo,
-    Row, Says, World,
+    Address, Announced, Authority, Event, EventId, Family, Hosted, Judgement, Object, Person, Project, Reply,
+    Repo, Row, Says, World,
 };
 
 impl World {
@@ -67,7 +67,13 @@ impl World {
         let event = announced.event.clone();
         let by = event.by;
         let retires = self.hosted(Repo { owner: by, project }).is_some();
-        let worlds = if retires { self.retired(by, project) } else { vec![self.clone()] };
+        let mut worlds = if retires { self.retired(by, project) } else { vec![self.clone()] };
+        if retires {
+            // If it is refused, whether versions that it would have replaced may come again is not said.
+            for world in &mut worlds {
+                world.doubt(Address::Announcement(Repo { owner: by, project }), event.at);
+            }
+        }
         let is_listed =
             |world: &World| world.family(project).is_some_and(|family| family.is_listed_by_others(by));
         let taken = worlds.first().is_some_and(is_listed);

@@ -29,19 +29,21 @@ impl World {
             // The address is known and everything there is newer than the request (NIP-09 spares it).
             let mut world = self.clone();
             world.served.insert(event.id, event.clone());
-            for address in own_addresses {
-                world.doubtful_until.insert(*address, event.at);
-            }
+            own_addresses.for_each(|address| world.doubt(*address, event.at));
             return judgement.or(Reply::Taken, world);
         }
         let mut world = self.clone();
         world.served.insert(event.id, event.clone());
         for address in own_addresses {
-            let known = self.at_address(*address).iter().any(|named| named.at <= event.at);
-            let until = if known { &mut world.deleted_until } else { &mut world.doubtful_until };
-            let until = until.entry(*address).or_default();
-            *until = event.at.max(*until);
+            if self.at_address(*address).iter().any(|named| named.at <= event.at) {
+                let until = world.deleted_until.entry(*address).or_default();
+                *until = event.at.max(*until);
+            } else {
+                world.doubt(*address, event.at);
+            }
         }
+        // Whether a request counts for what comes only later is not said.
+        world.doubtful.extend(ids.iter().filter(|id| self.known(**id).is_none()));
         let mut rows = BTreeSet::new();
         let mut worlds = vec![world];
         for named in &goes {
@@ -58,6 +60,12 @@ impl World {
             judgement = judgement.or(Reply::Taken, world);
         }
         judgement
+    }
+
+    /// Versions of an address up to a time may be refused from now on, or not.
+    pub(super) fn doubt(&mut self, address: Address, until: u64) {
+        let known = self.doubtful_until.entry(address).or_default();
+        *known = until.max(*known);
     }
 
     /// The event of this id, served or waiting.
@@ -90,8 +98,7 @@ impl World {
         world.deleted.insert(named.id);
         if let Some(address) = named.address() {
             // By id one version goes; whether older ones may come again is not said.
-            let until = world.doubtful_until.entry(address).or_default();
-            *until = named.at.max(*until);
+            world.doubt(address, named.at);
         }
         match &named.says {
             Says::Announcement { project, .. } => world.retired(named.by, *project),
