@@ -3,6 +3,7 @@
 //! Which story a case is follows from the seed alone. Cases begin in their order, and of several that fail side by side
 //! the first one counts, so a seed finds the same thing again whatever the number of jobs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -10,9 +11,10 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use super::generate::story_tree;
-use super::model::Coverage;
+use super::model::{Coverage, Row};
 use super::play::{Outcome, Telling, Told, tell};
 use super::record::Record;
+use super::rehearse::reaching;
 use super::shrink::Shrinking;
 use super::story::Story;
 use crate::target::Target;
@@ -26,8 +28,10 @@ const SHRINK_WITHIN: Duration = Duration::from_secs(300);
 const CONFIRMATIONS: usize = 3;
 /// A failing story of more steps than this is compared with short ones …
 const SHORT: usize = 4;
-/// … of which so many are told …
-const SHORT_TRIES: u64 = 100;
+/// … of which so many are rehearsed …
+const REHEARSED: u64 = 2_000;
+/// … and so many told …
+const SHORT_TRIES: usize = 100;
 /// … with numbers that no run of cases reaches.
 const SHORT_ONES: u64 = 1 << 40;
 /// After how many stories that limits have stopped in a row the run ends.
@@ -253,26 +257,45 @@ async fn shortest(
     }
     let mut tellings = shrinking.tellings;
     let (mut story, mut told) = shrinking.best;
-    // Leaving out cannot turn one way into a shorter other one: so short stories are tried, too.
-    let mut tried = SHORT_ONES;
-    while reproducible
-        && tried < SHORT_ONES + SHORT_TRIES
-        && story.steps.len() > SHORT
-        && Instant::now() < until
-    {
-        let tree = story_tree(plan.telling.seed, tried, story.steps.len() - 1);
-        let mut candidate = tree.current();
+    // Leaving out cannot turn one way into a shorter other one: short stories that lead to the same row are tried, too.
+    let rows = broken_rows(&told);
+    let short = if reproducible { shorter(plan, &story, &rows) } else { Vec::new() };
+    for (case, length) in short {
+        if length >= story.steps.len() || Instant::now() >= until {
+            break;
+        }
+        let mut tree = story_tree(plan.telling.seed, case, story.steps.len() - 1);
+        tree.steps.truncate(length);
+        let candidate = tree.current();
         let other = again(&candidate).await;
-        (tried, tellings) = (tried + 1, tellings + 1);
-        if let Outcome::Broken(broken) = &other.outcome {
-            candidate.steps.truncate(broken.step + 1);
+        tellings += 1;
+        if matches!(other.outcome, Outcome::Broken(_)) {
             let mut shrinking = Shrinking::new(candidate, other, until, &on_progress);
             shrinking.run(tree, &again).await;
             tellings += shrinking.tellings;
             (story, told) = shrinking.best;
+            break;
         }
     }
     let Outcome::Broken(broken) = told.outcome else { return None };
     let record = Record::new(plan.telling.seed, case, story, told.sentences, &broken);
     Some(Failure { record, first_steps, tellings, reproducible, transcript: told.transcript })
+}
+
+fn broken_rows(told: &Told) -> BTreeSet<Row> {
+    match &told.outcome {
+        Outcome::Broken(broken) => broken.rows.clone(),
+        _ => BTreeSet::new(),
+    }
+}
+
+/// Short stories that, by the model alone, lead to these rows.
+fn shorter(plan: &Plan, story: &Story, rows: &BTreeSet<Row>) -> Vec<(u64, usize)> {
+    if story.steps.len() <= SHORT || rows.is_empty() {
+        return Vec::new();
+    }
+    let cases = SHORT_ONES..SHORT_ONES + REHEARSED;
+    let mut short = reaching(plan.telling.seed, cases, story.steps.len() - 1, rows);
+    short.truncate(SHORT_TRIES);
+    short
 }

@@ -129,7 +129,7 @@ impl Author {
         let by = if self.draw(&(0..4)) > 0 { repo.owner } else { self.draw(&owner()) };
         let to = if other.project == repo.project { other } else { repo };
         let mut scene = vec![state_by(Repo { owner: by, ..repo }, When::Later).boxed()];
-        let other = self.draw(&owner());
+        let other = self.draw(&other_than(by));
         let theirs = Repo { owner: other, ..repo };
         match self.draw(&(0..10)) {
             0 => scene.push(push_to(to).boxed()),
@@ -166,7 +166,7 @@ impl Author {
         if self.draw(&(0..4)) == 0 {
             return vec![announce_here(repo).boxed(), announce_at(repo, when).boxed()];
         }
-        let second = Repo { owner: self.draw(&owner()), ..repo };
+        let second = Repo { owner: self.draw(&other_than(repo.owner)), ..repo };
         let to = if to.project == repo.project { to } else { repo };
         let mut scene = vec![state_by(repo, When::Later).boxed()];
         if self.draw(&any::<bool>()) {
@@ -200,7 +200,7 @@ impl Author {
     /// A state whose data comes by another way: with somebody else's push.
     fn data_from_elsewhere(&mut self) -> Scene {
         let repo = self.place();
-        let elsewhere = Repo { owner: self.draw(&owner()), ..repo };
+        let elsewhere = Repo { owner: self.draw(&other_than(repo.owner)), ..repo };
         let mut scene = Vec::new();
         if !self.places.contains(&elsewhere) || self.draw(&(0..4)) == 0 {
             self.places.push(elsewhere);
@@ -214,7 +214,8 @@ impl Author {
 
     /// Somebody is made maintainer after the fact, or announces elsewhere what they maintain here.
     fn authority_moves(&mut self) -> Scene {
-        let (repo, other) = (self.place(), self.draw(&owner()));
+        let repo = self.place();
+        let other = self.draw(&other_than(repo.owner));
         let theirs = Repo { owner: other, ..repo };
         let lists = |lists, maintainers: Vec<Person>, repo| {
             let authority = Authority { maintainers, roles: Vec::new() };
@@ -242,7 +243,7 @@ impl Author {
     /// A state that is complete and older than the served one.
     fn older_and_here(&mut self) -> Scene {
         let repo = self.place();
-        let second = Repo { owner: self.draw(&owner()), ..repo };
+        let second = Repo { owner: self.draw(&other_than(repo.owner)), ..repo };
         let refs = Refs::from([(Name::Main, Object::C1)]);
         let older =
             Step::State { repo: second, refs, head: Some(Name::Main), extra: Extra::None, when: When::Older };
@@ -252,7 +253,7 @@ impl Author {
     /// A repository is no longer announced here, and perhaps again.
     fn retirement(&mut self) -> Scene {
         let repo = self.place();
-        let leave = (unlisting(), authority()).prop_map(move |(lists, authority)| Step::Announce {
+        let leave = (unlisting(), authority(repo.owner)).prop_map(move |(lists, authority)| Step::Announce {
             repo,
             lists,
             authority,
@@ -307,8 +308,9 @@ fn places_of(places: Vec<Repo>) -> BoxedStrategy<Repo> {
 fn any_step(places: Vec<Repo>) -> BoxedStrategy<Step> {
     let repo = || places_of(places.clone());
     prop_oneof![
-        3 => (repo(), listing(), authority(), when())
-            .prop_map(|(repo, lists, authority, when)| Step::Announce { repo, lists, authority, when }),
+        3 => (repo(), listing(), when()).prop_flat_map(|(repo, lists, when)| {
+            authority(repo.owner).prop_map(move |authority| Step::Announce { repo, lists, authority, when })
+        }),
         3 => (repo(), when()).prop_flat_map(|(repo, when)| state_by(repo, when)),
         5 => repo().prop_flat_map(push_to),
         1 => (0..PULLS).prop_map(Step::Pull),
@@ -329,7 +331,12 @@ fn announce_here(repo: Repo) -> impl Strategy<Value = Step> {
 }
 
 fn announce_at(repo: Repo, when: When) -> impl Strategy<Value = Step> {
-    authority().prop_map(move |authority| Step::Announce { repo, lists: Listing::Us, authority, when })
+    authority(repo.owner).prop_map(move |authority| Step::Announce {
+        repo,
+        lists: Listing::Us,
+        authority,
+        when,
+    })
 }
 
 fn state_by(repo: Repo, when: When) -> impl Strategy<Value = Step> {
@@ -485,10 +492,10 @@ fn refs() -> impl Strategy<Value = Refs> {
         .prop_map(|(main, side, v1, v2)| [main, side, v1, v2].into_iter().flatten().collect())
 }
 
-fn authority() -> impl Strategy<Value = Authority> {
+fn authority(of: Person) -> impl Strategy<Value = Authority> {
     let maintainers = prop_oneof![
         2 => Just(Vec::new()),
-        4 => owner().prop_map(|one| vec![one]),
+        5 => other_than(of).prop_map(|one| vec![one]),
         1 => prop::collection::vec(person(), 2..3),
     ];
     let role = (select(vec!['m', 'M', 'o']), owner(), any::<bool>())
@@ -515,6 +522,12 @@ fn pack() -> impl Strategy<Value = Pack> {
 
 fn owner() -> impl Strategy<Value = Person> {
     prop_oneof![5 => Just(Person::Alice), 4 => Just(Person::Bob), 1 => Just(Person::Carol)]
+}
+
+/// Another owner, mostly.
+fn other_than(person: Person) -> impl Strategy<Value = Person> {
+    let other = if person == Person::Alice { Person::Bob } else { Person::Alice };
+    prop_oneof![6 => Just(other), 1 => owner()]
 }
 
 fn person() -> impl Strategy<Value = Person> {

@@ -59,6 +59,8 @@ pub struct Break {
     pub expected: String,
     /// What was.
     pub seen: String,
+    /// The rows of the table that decided.
+    pub rows: BTreeSet<Row>,
 }
 
 /// A story that was told.
@@ -106,6 +108,7 @@ pub async fn tell(target: &Arc<Target>, story: &Story, telling: &Telling) -> Tol
         coverage: Coverage::default(),
         sentences: Vec::new(),
         settles: telling.settles,
+        rows: BTreeSet::new(),
     };
     let outcome = stage.all(story).await;
     let published = ledger.len();
@@ -123,14 +126,16 @@ pub async fn tell(target: &Arc<Target>, story: &Story, telling: &Telling) -> Tol
 enum End {
     Broken { expected: String, seen: String },
     Undecided,
-    Other(Ending),
+    Limited(String),
+    CannotRun(String),
 }
 
 impl From<Ending> for End {
     fn from(ending: Ending) -> Self {
         match ending {
             Ending::Fail { expected, seen } => Self::Broken { expected, seen },
-            other => Self::Other(other),
+            Ending::Skip(why) | Ending::Warn(why) => Self::Limited(why),
+            Ending::CannotRun(why) => Self::CannotRun(why),
         }
     }
 }
@@ -142,6 +147,8 @@ struct Stage {
     coverage: Coverage,
     sentences: Vec<String>,
     settles: Duration,
+    /// The rows that decide the step in hand.
+    rows: BTreeSet<Row>,
 }
 
 impl Stage {
@@ -151,14 +158,12 @@ impl Stage {
             match self.step(step).await {
                 Ok(()) => {}
                 Err(End::Broken { expected, seen }) => {
-                    return Outcome::Broken(Break { step: position, expected, seen });
+                    let rows = std::mem::take(&mut self.rows);
+                    return Outcome::Broken(Break { step: position, expected, seen, rows });
                 }
                 Err(End::Undecided) => return Outcome::Undecided,
-                Err(End::Other(Ending::Skip(why) | Ending::Warn(why))) => return Outcome::Limited(why),
-                Err(End::Other(Ending::CannotRun(why))) => return Outcome::CannotRun(why),
-                Err(End::Other(Ending::Fail { expected, seen })) => {
-                    return Outcome::Broken(Break { step: position, expected, seen });
-                }
+                Err(End::Limited(why)) => return Outcome::Limited(why),
+                Err(End::CannotRun(why)) => return Outcome::CannotRun(why),
             }
         }
         Outcome::Held
@@ -171,6 +176,7 @@ impl Stage {
             return Ok(());
         };
         let (rows, alternatives) = self.judge(&deed);
+        self.rows.clone_from(&rows);
         let answer = self.done(&deed).await?;
         self.answered(&answer.words);
         let allowed: Vec<Alternative> =

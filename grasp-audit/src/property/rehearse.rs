@@ -1,9 +1,11 @@
 //! Stories told to the model alone: which rows of the table would they exercise?
 
+use std::collections::BTreeSet;
+
 use super::cast::Cast;
 use super::deed::{self, Deed};
 use super::generate::story_tree;
-use super::model::{Coverage, World};
+use super::model::{Coverage, Row, World};
 use super::story::{Step, Story};
 use crate::target::url::ServiceUrl;
 
@@ -14,28 +16,52 @@ pub fn rehearse(seed: u64, cases: u64, steps: usize, mut seen: impl FnMut(&Step)
     let mut coverage = Coverage::default();
     for case in 0..cases {
         let story = story_tree(seed, case, steps).current();
-        coverage.add(&rehearse_story(&story, seed, case, &mut seen));
+        rehearse_story(&story, seed, case, &mut |_, step, rows| {
+            seen(step);
+            coverage.count(rows);
+        });
     }
     coverage
 }
 
-fn rehearse_story(story: &Story, seed: u64, case: u64, seen: &mut impl FnMut(&Step)) -> Coverage {
+/// Stories of a seed in which a step within the first `most` is decided by exactly these rows: the number of each, and how
+/// many steps lead there, the shortest first.
+pub(super) fn reaching(
+    seed: u64,
+    cases: std::ops::Range<u64>,
+    most: usize,
+    rows: &BTreeSet<Row>,
+) -> Vec<(u64, usize)> {
+    let mut found: Vec<(u64, usize)> = Vec::new();
+    for case in cases {
+        let story = story_tree(seed, case, most).current();
+        let mut length = None;
+        rehearse_story(&story, seed, case, &mut |position, _, decided| {
+            if decided == rows && length.is_none() {
+                length = Some(position + 1);
+            }
+        });
+        found.extend(length.map(|length| (case, length)));
+    }
+    found.sort_by_key(|(_, length)| *length);
+    found
+}
+
+fn rehearse_story(story: &Story, seed: u64, case: u64, seen: &mut impl FnMut(usize, &Step, &BTreeSet<Row>)) {
     let url = ServiceUrl { tls: false, host: "localhost".to_owned(), port: 80 };
     let mut cast = Cast::new(story, url, 1_700_000_000, seed, &format!("rehearsal-{case}"));
-    let (mut world, mut coverage) = (World::default(), Coverage::default());
-    for step in &story.steps {
+    let mut world = World::default();
+    for (position, step) in story.steps.iter().enumerate() {
         let Some(deed) = deed::of(step, &mut cast, &world) else { continue };
-        seen(step);
         let judgement = match &deed {
             Deed::Publish(minted) => world.publish(&minted.event),
             Deed::Push(push) => world.push(&push.push),
         };
-        coverage.count(&judgement.rows);
+        seen(position, step, &judgement.rows);
         if let Some(first) = judgement.alternatives.into_iter().next() {
             world = first.world;
         }
     }
-    coverage
 }
 
 #[cfg(test)]
