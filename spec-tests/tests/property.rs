@@ -102,11 +102,10 @@ async fn a_broken_rule_is_found_out_by_a_short_story(#[case] fault: &str) {
     // as a file it says the same: it fails there, and holds where the rule does
     let read = Record::parse(&failure.record.to_json().unwrap()).unwrap();
     assert_eq!(read.story, failure.record.story);
-    let told = |target| async {
-        tell(&target, &read.story, &telling(read.seed, Duration::from_secs(1), false)).await
-    };
-    assert!(matches!(told(server.target().await).await.outcome, Outcome::Broken(_)), "{words}");
-    let elsewhere = told(healthy().await.target().await).await;
+    let telling = telling(read.seed, Duration::from_secs(1), false);
+    let told = tell(&server.target().await, &read.story, &telling).await;
+    assert!(matches!(told.outcome, Outcome::Broken(_)), "{words}");
+    let elsewhere = tell(&healthy().await.target().await, &read.story, &telling).await;
     assert!(matches!(elsewhere.outcome, Outcome::Held), "{:?}\n{words}", elsewhere.outcome);
 }
 
