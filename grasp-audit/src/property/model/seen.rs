@@ -128,13 +128,12 @@ impl Hosted {
             });
         }
         match (self.head, shown.head) {
-            (Some(expected), seen) if seen != Some(expected) => {
-                // A server need not tell where an unborn HEAD leads.
-                if seen.is_some() || self.refs.contains_key(&expected) {
-                    differences.push(Difference::Head { repo, expected, seen });
-                }
-            }
             (None, Some(seen)) => self.head = Some(seen),
+            // A server need not tell where an unborn HEAD leads.
+            (Some(expected), None) if !self.refs.contains_key(&expected) => {}
+            (Some(expected), seen) if seen != Some(expected) => {
+                differences.push(Difference::Head { repo, expected, seen });
+            }
             _ => {}
         }
         let ids: BTreeSet<EventId> = self
