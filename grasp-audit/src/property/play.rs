@@ -22,6 +22,9 @@ use crate::target::transcript::{Entry, Transcript};
 /// How many worlds may be possible at once; past that the story ends undecided.
 const MAX_WORLDS: usize = 96;
 
+/// How often a limit on questions is answered by waiting: 1, 2, 4, … seconds.
+const MAX_BACKOFFS: u32 = 5;
+
 /// How stories are told.
 #[derive(Debug, Clone)]
 pub struct Telling {
@@ -228,10 +231,10 @@ impl Stage {
 
     /// The worlds that the server shows, once it has come to rest.
     async fn agreed(&self, allowed: &[Alternative], rows: &BTreeSet<Row>) -> Result<Vec<World>, End> {
+        let mut seen = self.seen().await?;
         let deadline = Instant::now() + self.ctx.target.patience.of(self.settles);
         let mut pause = Duration::from_millis(5);
         loop {
-            let seen = look(&self.ctx, &self.cast).await?;
             let (worlds, differences) = agreeing(allowed, &seen);
             if !worlds.is_empty() {
                 return Ok(worlds);
@@ -242,7 +245,20 @@ impl Stage {
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(500));
+            seen = self.seen().await?;
         }
+    }
+
+    /// Looks; when the server limits questions, after a while again.
+    async fn seen(&self) -> CheckResult<Seen> {
+        for backoff in 0..MAX_BACKOFFS {
+            match look(&self.ctx, &self.cast).await {
+                Err(Ending::Skip(why)) => self.ctx.note(&format!("waiting: {why}")),
+                seen => return seen,
+            }
+            tokio::time::sleep(Duration::from_secs(1 << backoff)).await;
+        }
+        look(&self.ctx, &self.cast).await
     }
 }
 

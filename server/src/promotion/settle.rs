@@ -46,22 +46,12 @@ pub fn settle(family: &Family, here: &HashSet<Oid>) -> Settled {
     let hosted = family.hosted();
 
     let mut after = family.clone();
-    for (author, slot) in &mut after.states {
-        let Some(state) = slot.waiting.take_if(|state| may_be_served(family, &hosted, author, state, here))
-        else {
-            continue;
-        };
-        settled.serve.insert(state.id);
-        slot.served = Some(state);
+    // A state that empties a repository needs one that has been served, which the state before it may bring about.
+    while serve_states(&mut after, &hosted, here, &mut settled) | release(&mut after, &hosted, &mut settled) {
     }
 
     for (owner, maintainers) in &hosted {
-        let Some(state) = after.authorised(maintainers) else { continue };
-        let slot = &family.announcements[owner];
-        if slot.served.is_none() && state.refs.is_empty() {
-            continue;
-        }
-        settled.serve.extend(slot.waiting.as_ref().map(|waiting| waiting.announcement.id));
+        let Some(state) = after.authorised(maintainers).filter(|_| after.is_served(owner)) else { continue };
         if fault::is("siblings-forgotten") && !settled.repositories.is_empty() {
             continue;
         }
@@ -78,15 +68,56 @@ pub fn settle(family: &Family, here: &HashSet<Oid>) -> Settled {
                 .filter(|named| named.identifier == family.identifier)
                 .map(|named| named.owner)
         };
-        let is_served =
-            |owner: PublicKey| family.is_served(&owner) || settled.repositories.contains_key(&owner);
-        if named().any(is_served) {
+        if named().any(|owner| after.is_served(&owner)) {
             settled.serve.insert(pull.id);
             let refs = named().filter(|owner| hosted.contains_key(owner)).map(|owner| (owner, pull.id, tip));
             settled.pulls.extend(refs);
         }
     }
     settled
+}
+
+/// Serves the waiting states that may be; whether there was one.
+fn serve_states(
+    after: &mut Family,
+    hosted: &BTreeMap<PublicKey, BTreeSet<PublicKey>>,
+    here: &HashSet<Oid>,
+    settled: &mut Settled,
+) -> bool {
+    let ready: Vec<PublicKey> = after
+        .states
+        .iter()
+        .filter(|(author, slot)| {
+            slot.waiting.as_ref().is_some_and(|state| may_be_served(after, hosted, author, state, here))
+        })
+        .map(|(author, _)| *author)
+        .collect();
+    for author in &ready {
+        let Some(slot) = after.states.get_mut(author) else { continue };
+        slot.served = slot.waiting.take();
+        settled.serve.extend(slot.served.as_ref().map(|state| state.id));
+    }
+    !ready.is_empty()
+}
+
+/// Serves the waiting announcements that an authorised served state releases; whether there was one.
+fn release(
+    after: &mut Family,
+    hosted: &BTreeMap<PublicKey, BTreeSet<PublicKey>>,
+    settled: &mut Settled,
+) -> bool {
+    let releases = |maintainers| after.authorised(maintainers).is_some_and(|state| !state.refs.is_empty());
+    let ready: Vec<PublicKey> =
+        hosted.iter().filter(|(_, maintainers)| releases(maintainers)).map(|(owner, _)| *owner).collect();
+    let mut any = false;
+    for owner in &ready {
+        let Some(slot) = after.announcements.get_mut(owner) else { continue };
+        let Some(waiting) = slot.waiting.take() else { continue };
+        settled.serve.insert(waiting.announcement.id);
+        slot.served = Some(waiting);
+        any = true;
+    }
+    any
 }
 
 fn may_be_served(
