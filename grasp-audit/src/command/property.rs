@@ -123,7 +123,7 @@ async fn regressions(target: &Arc<Target>, telling: &Telling) -> Result<ExitCode
             Outcome::Held | Outcome::Undecided => {}
         }
     }
-    println!("{} stories that were bugs somewhere once: they hold", all.len());
+    println!("stories that were bugs somewhere once: {}, all told first, all hold", all.len());
     Ok(ExitCode::SUCCESS)
 }
 
