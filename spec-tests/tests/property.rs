@@ -116,6 +116,14 @@ async fn a_seed_finds_the_same_story_whatever_the_number_of_jobs() {
     assert_eq!((one.record.case, one.record.story), (several.record.case, several.record.story));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_ends_in_the_middle_is_told_of_and_nothing_is_made_of_it() {
+    let server = setup(Backend::Lmdb).set("GRASP_CRASH_AT", "refs-written:3").start().await;
+    let failure = found_out(&server, 1).await;
+    assert!(failure.server_gone && !failure.reproducible && failure.tellings == 0);
+    assert!(!failure.record.told.is_empty());
+}
+
 async fn found_out(server: &Instance, jobs: usize) -> Failure {
     let telling = telling(1, Duration::from_millis(300), false);
     let findings = explored(server, &plan(CASES_UNTIL_FOUND, jobs, telling)).await;

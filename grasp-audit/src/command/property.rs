@@ -171,7 +171,9 @@ fn report(findings: &Findings, plan: &Plan) -> String {
 
 fn failed(failure: &Failure) -> String {
     let (case, steps) = (failure.record.case, failure.record.story.steps.len());
-    if failure.reproducible {
+    if failure.server_gone {
+        format!("during story {case} the server went away; the story as far as it came:\n")
+    } else if failure.reproducible {
         format!(
             "story {case} does not hold; of its {} steps {steps} are needed (told {} times):\n",
             failure.first_steps, failure.tellings
@@ -219,6 +221,7 @@ fn as_json(findings: &Findings, plan: &Plan) -> serde_json::Value {
             "first_steps": failure.first_steps,
             "tellings": failure.tellings,
             "reproducible": failure.reproducible,
+            "server_gone": failure.server_gone,
             "transcript": failure.transcript,
         })),
     })

@@ -18,7 +18,8 @@ use super::rehearse::reaching;
 use super::shrink::Shrinking;
 use super::story::Story;
 use crate::target::Target;
-use crate::target::transcript::Entry;
+use crate::target::http::HttpClient;
+use crate::target::transcript::{Entry, Transcript};
 
 /// How long one story may take before it counts as not carried out.
 const STORY_WITHIN: Duration = Duration::from_secs(120);
@@ -79,6 +80,8 @@ pub struct Failure {
     pub tellings: usize,
     /// Whether it failed when it was told again; if not it could not be made shorter.
     pub reproducible: bool,
+    /// Nobody answered after it: the server has ended, and there was nobody to tell it to again.
+    pub server_gone: bool,
     /// What went over the wire when the shortest was told.
     pub transcript: Vec<Entry>,
 }
@@ -241,9 +244,14 @@ async fn shortest(
     let first_steps = story.steps.len();
     let Outcome::Broken(broken) = &told.outcome else { return None };
     story.steps.truncate(broken.step + 1);
-    let again = async |story: &Story| bounded(target, story, &plan.telling).await;
+    let again = async |story: &Story| {
+        let told = bounded(target, story, &plan.telling).await;
+        let gone = matches!(told.outcome, Outcome::Broken(_)) && !is_there(target).await;
+        if gone { Told::not_carried_out("the server cannot be reached any more".to_owned()) } else { told }
+    };
+    let server_gone = !is_there(target).await;
     let mut reproducible = false;
-    for _ in 0..CONFIRMATIONS {
+    for _ in 0..if server_gone { 0 } else { CONFIRMATIONS } {
         reproducible |= matches!(again(&story).await.outcome, Outcome::Broken(_));
         if reproducible {
             break;
@@ -279,7 +287,13 @@ async fn shortest(
     }
     let Outcome::Broken(broken) = told.outcome else { return None };
     let record = Record::new(plan.telling.seed, case, story, told.sentences, &broken);
-    Some(Failure { record, first_steps, tellings, reproducible, transcript: told.transcript })
+    Some(Failure { record, first_steps, tellings, reproducible, server_gone, transcript: told.transcript })
+}
+
+/// Whether anybody answers: a server that has crashed would fail every story.
+async fn is_there(target: &Target) -> bool {
+    let client = HttpClient::new(target.url.clone(), target.dialer.clone(), Arc::new(Transcript::new()));
+    client.get("/", &[("accept", "application/nostr+json")]).await.is_ok()
 }
 
 fn broken_rows(told: &Told) -> BTreeSet<Row> {
