@@ -8,6 +8,7 @@ pub mod check;
 pub mod context;
 pub mod ledger;
 pub mod probe;
+pub mod property;
 pub mod report;
 pub mod runner;
 pub mod specs;

@@ -1,5 +1,6 @@
-//! The command line of the suite: audit, probe, list, explain.
+//! The command line of the suite: audit, property, replay, probe, list, explain.
 
+mod command;
 mod progress;
 
 use std::io::IsTerminal;
@@ -40,6 +41,12 @@ enum Command {
     /// Examine a server: every check, or those of --filter
     #[command(after_help = EXAMPLES)]
     Audit(Box<AuditArgs>),
+    /// Tell generated stories to a server, each step held against a model of the specification
+    #[command(after_help = command::property::EXAMPLES)]
+    Property(Box<command::property::PropertyArgs>),
+    /// Tell a story again that `property` has written to a file
+    #[command(after_help = command::replay::EXAMPLES)]
+    Replay(Box<command::replay::ReplayArgs>),
     /// Read-only health check, over in seconds
     Probe(ProbeArgs),
     /// List the requirements and the checks that prove them
@@ -120,6 +127,8 @@ struct ProbeArgs {
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Audit(args) => audit(*args).await,
+        Command::Property(args) => command::property::run(*args).await,
+        Command::Replay(args) => command::replay::run(*args).await,
         Command::Probe(args) => probe_command(args).await,
         Command::List { filter } => Ok(list(filter)),
         Command::Explain { id } => explain(&id),

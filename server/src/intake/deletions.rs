@@ -161,7 +161,7 @@ impl Meeting<'_> {
         {
             let repository = announcement.coordinate();
             let hosted = self.family(&repository.identifier).is_some_and(|f| f.is_hosted(&repository.owner));
-            if hosted {
+            if hosted && !fault::is("retired-is-served") {
                 self.retire(&repository);
             }
         }

@@ -1,0 +1,5 @@
+//! Commands that have a file of their own.
+
+pub(crate) mod property;
+pub(crate) mod replay;
+pub(crate) mod server;
