@@ -1,0 +1,4 @@
+//! The commands that are more than a few lines, one file each.
+
+pub(crate) mod audit;
+pub(crate) mod reports;
