@@ -7,9 +7,9 @@ mod check;
 
 use maud::{Markup, html};
 
-use super::Report;
 use super::outcome::{Outcome, Tally};
 use super::outline::{Row, Section, outline};
+use super::{CheckReport, Report};
 use crate::calendar::{minute, span};
 use crate::escape::visible;
 use crate::page::{anchor, bar, chip, frame, prose};
@@ -25,7 +25,7 @@ const SLOWEST: usize = 10;
 #[must_use]
 pub fn render(report: &Report) -> String {
     let sections = outline(report);
-    let tally = Tally::of(report.checks.iter().map(super::CheckReport::outcome));
+    let tally = Tally::of(report.checks.iter().map(CheckReport::outcome));
     let failed = tally.fail + tally.error;
     let view = check::View { open: failed <= SHOWN_OPEN, failed };
     let body = html! {
@@ -121,7 +121,7 @@ fn overview(sections: &[Section<'_>]) -> Markup {
                 th scope="col" { "Requirements" }
                 th.wide scope="col" { span.unseen { "Share of checks by outcome" } }
                 th scope="col" { "Checks" }
-                th scope="col" { "Time" }
+                th scope="col" { "Time, added up" }
             } }
             tbody {
                 @for section in sections {
@@ -129,15 +129,20 @@ fn overview(sections: &[Section<'_>]) -> Markup {
                     @let rows = Tally::of(section.rows.iter().map(Row::outcome));
                     tr {
                         th scope="row" { a href={ "#" (anchor(section.id)) } { (visible(section.heading)) } }
-                        td { (rows.holding()) "/" (rows.all()) }
+                        td { (share(&rows)) }
                         td.wide { (bar(&tally)) }
-                        td { (tally.holding()) "/" (tally.asked()) }
+                        td { (share(&tally)) }
                         td { (span(section.duration_ms())) }
                     }
                 }
             }
         }
     }
+}
+
+/// How many of those that were examined hold.
+fn share(tally: &Tally) -> String {
+    if tally.asked() == 0 { "–".to_owned() } else { format!("{}/{}", tally.holding(), tally.asked()) }
 }
 
 fn filter(tally: &Tally) -> Markup {
@@ -191,11 +196,23 @@ fn requirement(row: &Row<'_>, view: check::View) -> Markup {
                     span.time { (span(row.duration_ms())) }
                 }
                 ul.checks {
-                    @for check in &row.checks { (check::item(check, view)) }
+                    @for check in worst_first(&row.checks) { (check::item(check, view)) }
                 }
             }
         }
     }
+}
+
+/// What asks for attention first; the rest in the order of the suite.
+fn worst_first<'a>(checks: &[&'a CheckReport]) -> Vec<&'a CheckReport> {
+    let mut checks = checks.to_vec();
+    checks.sort_by_key(|check| match check.outcome() {
+        Outcome::Fail => 0,
+        Outcome::Error => 1,
+        Outcome::Warn => 2,
+        Outcome::Pass | Outcome::Skip => 3,
+    });
+    checks
 }
 
 fn slowest(report: &Report) -> Markup {

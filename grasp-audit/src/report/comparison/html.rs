@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::super::html::{capital, whole};
+use super::super::html::whole;
 use super::super::outcome::{Outcome, Tally};
 use super::{Cell, CheckRow, Comparison, Row, Server};
 use crate::calendar::{minute, span};
@@ -14,7 +14,7 @@ use crate::page::{anchor, bar, chip, frame, prose};
 pub fn render(comparison: &Comparison, links: &[Option<String>]) -> String {
     let (all, differing) = (comparison.requirements.len(), comparison.differing());
     let body = html! {
-        header.summary.(whole(comparison.exit_code()).word()) {
+        header.summary.plain {
             p.kind { "GRASP conformance audit" }
             h1 { (comparison.servers.len()) " servers side by side" }
             p.verdict { (headline(all, differing)) }
@@ -89,7 +89,7 @@ fn result(server: &Server, comparison: &Comparison, column: usize) -> Markup {
                     @if let Some(took) = server.duration_ms { ", in " (span(took)) }
                 }
             },
-            (None, Some(error)) => p.said { (capital(&visible(error))) },
+            (None, Some(error)) => p.unreachable { (visible(error)) },
             (None, None) => {}
         }
     }
@@ -109,14 +109,15 @@ fn section(comparison: &Comparison, id: &str, heading: &str, rows: &[&Row]) -> M
         section.spec.same[same] aria-labelledby=(anchor(id)) {
             h2 id=(anchor(id)) { (visible(heading)) " " code { (visible(id)) } }
             div.scroll tabindex="0" role="region" aria-labelledby=(anchor(id)) {
-                table.compared {
-                    thead { tr {
-                        th scope="col" { "Requirement" }
+                // the roles say again what the elements say, for a narrow screen lays them out otherwise
+                table.compared role="table" style={ "--servers:" (comparison.servers.len()) } {
+                    thead role="rowgroup" { tr role="row" {
+                        th role="columnheader" scope="col" { "Requirement" }
                         @for (column, server) in comparison.servers.iter().enumerate() {
-                            th scope="col" { span.number { (column + 1) } " " span.host { (visible(host(&server.url))) } }
+                            th role="columnheader" scope="col" { span.number { (column + 1) } " " span.host { (visible(host(&server.url))) } }
                         }
                     } }
-                    tbody { @for row in rows { (requirement(row)) } }
+                    tbody role="rowgroup" { @for row in rows { (requirement(row)) } }
                 }
             }
         }
@@ -130,17 +131,17 @@ fn host(url: &str) -> &str {
 fn requirement(row: &Row) -> Markup {
     let differing: Vec<&CheckRow> = row.checks.iter().filter(|check| check.differs()).collect();
     html! {
-        tr.same[differing.is_empty()] id=(anchor(&row.id)) {
-            th scope="row" {
+        tr.same[differing.is_empty()] role="row" id=(anchor(&row.id)) {
+            th role="rowheader" scope="row" {
                 code { (visible(&row.id)) } " " span.level { (row.level) }
                 span.text { (prose(row.text())) }
             }
-            @for seen in &row.servers { td { (cell(*seen)) } }
+            @for seen in &row.servers { td role="cell" { (cell(*seen)) } }
         }
         @for check in differing {
-            tr.difference {
-                th scope="row" { span.title { (prose(&check.title)) } }
-                @for seen in &check.servers { td { (outcome(*seen)) } }
+            tr.difference role="row" {
+                th role="rowheader" scope="row" { span.title { (prose(&check.title)) } }
+                @for seen in &check.servers { td role="cell" { (outcome(*seen)) } }
             }
         }
     }

@@ -29,8 +29,9 @@ pub fn render(comparison: &Comparison, colour: bool) -> String {
     let width = comparison.requirements.iter().map(|row| row.id.len()).max().unwrap_or(0);
     let numbers: String =
         (1..=comparison.servers.len()).map(|number| format!(" {:<COLUMN$}", format!("[{number}]"))).collect();
+    lines.push(format!("\n{:width$}        {}", "", numbers.trim_end()));
     for (id, heading, rows) in comparison.sections() {
-        lines.push(format!("\n{}", format!("{:<width$}        {numbers}", format!("{id}  {heading}")).trim_end()));
+        lines.push(format!("\n{id}  {heading}"));
         for row in rows {
             let cells: String = (0..row.servers.len()).map(|column| cell(row, column, paint)).collect();
             lines.push(format!("{:<width$} {:<6} {}", row.id, row.level, cells.trim_end()));
