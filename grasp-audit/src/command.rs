@@ -1,4 +1,7 @@
-//! The commands that are more than a few lines, one file each.
+//! Commands that have a file of their own.
 
 pub(crate) mod audit;
+pub(crate) mod diff;
+pub(crate) mod guest;
 pub(crate) mod reports;
+pub(crate) mod snapshot;

@@ -83,8 +83,8 @@ pub enum DocumentError {
 /// # Errors
 /// When it cannot be read, is something else, or has been written by a newer suite.
 pub fn read<D: Document>(path: &Path) -> Result<D, DocumentError> {
-    let bytes = std::fs::read(path)
-        .map_err(|source| DocumentError::Unreadable { path: path.to_owned(), source })?;
+    let bytes =
+        std::fs::read(path).map_err(|source| DocumentError::Unreadable { path: path.to_owned(), source })?;
     let (wanted, made_by) = (D::FORMAT, D::MADE_BY);
     let value: Value = serde_json::from_slice(&bytes).map_err(|reason| DocumentError::NotJson {
         path: path.to_owned(),

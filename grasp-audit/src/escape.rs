@@ -62,7 +62,8 @@ fn plain(text: &str) -> String {
             // an address would become a link, and a name a mention
             ':' => escaped.push_str("&#58;"),
             '@' => escaped.push_str("&#64;"),
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '#' | '+' | '-' | '!' | '|' | '~' | '$' => {
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '#' | '+' | '-' | '!' | '|'
+            | '~' | '$' => {
                 escaped.push('\\');
                 escaped.push(c);
             }

@@ -16,9 +16,11 @@ pub mod probe;
 pub mod report;
 pub mod runner;
 pub mod specs;
+pub mod surface;
 pub mod target;
 
 pub use check::{Check, CheckResult, Ending, Verdict};
 pub use context::Context;
 pub use report::Report;
 pub use runner::{Options, Progress, Suite};
+pub use surface::Surface;

@@ -1,4 +1,4 @@
-//! The command line of the suite: audit, probe, list, explain.
+//! The command line of the suite: audit, snapshot, diff, probe, list, explain.
 
 mod command;
 mod progress;
@@ -40,6 +40,12 @@ enum Command {
     /// Examine a server: every check, or those of --filter
     #[command(after_help = EXAMPLES)]
     Audit(Box<AuditArgs>),
+    /// Record what a server shows to the outside, in a form that can be compared
+    #[command(after_help = command::snapshot::EXAMPLES)]
+    Snapshot(Box<command::snapshot::SnapshotArgs>),
+    /// Compare two snapshots, or servers: what changed, and which requirements it touches
+    #[command(after_help = command::diff::EXAMPLES)]
+    Diff(Box<command::diff::DiffArgs>),
     /// Read-only health check, over in seconds
     Probe(ProbeArgs),
     /// List the requirements and the checks that prove them
@@ -117,6 +123,8 @@ struct ProbeArgs {
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Audit(args) => audit(*args).await,
+        Command::Snapshot(args) => command::snapshot::run(*args).await,
+        Command::Diff(args) => command::diff::run(*args).await,
         Command::Probe(args) => probe_command(args).await,
         Command::List { filter } => Ok(list(filter)),
         Command::Explain { id } => explain(&id),

@@ -202,7 +202,10 @@ impl Report {
         match (&self.baseline, self.exit_code()) {
             (Some(baseline), 1) => {
                 let worse = baseline.of(baseline::Kind::Worse).count();
-                format!("{worse} {} worse than in the baseline", if worse == 1 { "check got" } else { "checks got" })
+                format!(
+                    "{worse} {} worse than in the baseline",
+                    if worse == 1 { "check got" } else { "checks got" }
+                )
             }
             (Some(_), 0) => "nothing got worse than in the baseline".to_owned(),
             (None, 0) => "every MUST that was examined holds".to_owned(),

@@ -235,22 +235,29 @@ fn broken(error: tokio::task::JoinError) -> String {
 
 async fn clean_up(target: &Target, ledger: &Ledger) -> Cleanup {
     let mut cleanup = Cleanup::left(ledger.len());
+    cleanup.deleted = take_back(target, ledger).await;
+    cleanup
+}
+
+/// Deletes what the ledger remembers; how many events that were.
+pub(crate) async fn take_back(target: &Target, ledger: &Ledger) -> usize {
+    let mut deleted = 0;
     if ledger.is_empty() {
-        return cleanup;
+        return deleted;
     }
     let work = async {
         let relay = Relay::connect(target, Arc::new(Transcript::new()), "cleanup".to_owned()).await.ok()?;
         for (deletion, count) in ledger.deletions(target.now()) {
             let event = serde_json::to_value(deletion).ok()?;
             if relay.publish(&event).await.ok()?.accepted {
-                cleanup.deleted += count;
+                deleted += count;
             }
         }
         Some(())
     };
     // best effort: what is left is in the report
     let _ = tokio::time::timeout(CLEANUP_WITHIN, work).await;
-    cleanup
+    deleted
 }
 
 #[cfg(test)]

@@ -12,7 +12,9 @@ use grasp_audit::{Report, document};
 
 /// The files that `audit` writes.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Reports (of several servers: FILE compares them, FILE with each host's name is its own)")]
+#[command(
+    next_help_heading = "Reports (of several servers: FILE compares them, FILE with each host's name is its own)"
+)]
 pub(crate) struct ReportFiles {
     /// As JSON, for programs and as a later --baseline
     #[arg(long, value_name = "FILE")]

@@ -99,7 +99,13 @@ impl Baseline {
             .filter_map(|check| {
                 let before = known.get(check.id.as_str()).map(|known| known.outcome());
                 let kind = kind(before, check.outcome())?;
-                Some(Change { id: check.id.clone(), level: check.level, kind, before, now: Some(check.outcome()) })
+                Some(Change {
+                    id: check.id.clone(),
+                    level: check.level,
+                    kind,
+                    before,
+                    now: Some(check.outcome()),
+                })
             })
             .collect();
         let gone = before.checks.iter().filter(|check| now.checks.iter().all(|here| here.id != check.id));

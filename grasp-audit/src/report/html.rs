@@ -233,7 +233,8 @@ fn slowest(report: &Report) -> Markup {
 }
 
 /// The sentence with a capital letter at its beginning.
-pub(crate) fn capital(sentence: &str) -> String {
+#[must_use]
+pub fn capital(sentence: &str) -> String {
     let mut rest = sentence.chars();
     rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
 }

@@ -19,7 +19,12 @@ use crate::escape::visible;
 /// When the writer fails; in memory it does not.
 pub fn render(reports: &[&Report]) -> Result<String, SerializeError> {
     let made = reports.first().map_or_else(String::new, |report| {
-        format!("grasp-audit {} catalogue {}, begun {}", report.suite, report.catalogue, minute(report.started))
+        format!(
+            "grasp-audit {} catalogue {}, begun {}",
+            report.suite,
+            report.catalogue,
+            minute(report.started)
+        )
     });
     let urls: Vec<&str> = reports.iter().map(|report| report.url.as_str()).collect();
     let mut junit = JunitReport::new(format!("{made}, {}", urls.join(" ")));

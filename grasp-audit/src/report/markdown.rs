@@ -40,14 +40,18 @@ fn summary(text: &mut String, report: &Report) {
         _ => "⚠️",
     };
     let _ = writeln!(text, "{sign} **{}**\n", report.sentence());
-    let _ = writeln!(text, "| passed | failed a MUST | failed something weaker | skipped | with a remark | not carried out |");
+    let _ = writeln!(
+        text,
+        "| passed | failed a MUST | failed something weaker | skipped | with a remark | not carried out |"
+    );
     let _ = writeln!(text, "|---:|---:|---:|---:|---:|---:|");
     let _ = writeln!(
         text,
         "| {} | {} | {} | {} | {} | {} |\n",
         totals.passed, totals.failed_must, totals.failed_other, totals.skipped, totals.warned, totals.errors
     );
-    let server = if report.server.is_empty() { "a server without a name".to_owned() } else { code(&report.server) };
+    let server =
+        if report.server.is_empty() { "a server without a name".to_owned() } else { code(&report.server) };
     let _ = writeln!(
         text,
         "{server}, {} checks in {}, begun {}. Suite {}, catalogue {}.\n",
@@ -63,7 +67,8 @@ fn summary(text: &mut String, report: &Report) {
 }
 
 fn changes(text: &mut String, baseline: &Baseline) {
-    let _ = writeln!(text, "## Beside the baseline\n\nCompared with {}.\n", markdown(&baseline.description()));
+    let _ =
+        writeln!(text, "## Beside the baseline\n\nCompared with {}.\n", markdown(&baseline.description()));
     for remark in &baseline.remarks {
         let _ = writeln!(text, "> {}\n", markdown(remark));
     }
@@ -163,7 +168,8 @@ fn failures(text: &mut String, report: &Report) {
         }
         let wire = wire(&check.transcript);
         if !wire.is_empty() {
-            let _ = writeln!(text, "<details><summary>On the wire</summary>\n\n{}\n</details>\n", fenced(&wire));
+            let _ =
+                writeln!(text, "<details><summary>On the wire</summary>\n\n{}\n</details>\n", fenced(&wire));
         }
     }
     if failed.len() > SHOWN_IN_FULL {

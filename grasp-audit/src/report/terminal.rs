@@ -177,7 +177,10 @@ impl Page {
             }
         }
         if baseline.not_asked > 0 {
-            self.line(&format!("  {} checks of the baseline were not asked for (--filter)", baseline.not_asked));
+            self.line(&format!(
+                "  {} checks of the baseline were not asked for (--filter)",
+                baseline.not_asked
+            ));
         }
     }
 

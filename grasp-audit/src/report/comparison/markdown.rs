@@ -21,7 +21,8 @@ pub fn render(comparison: &Comparison) -> String {
         comparison.differing(),
         comparison.requirements.len()
     );
-    let _ = writeln!(text, "| | server | passed | failed a MUST | failed something weaker | skipped | took |");
+    let _ =
+        writeln!(text, "| | server | passed | failed a MUST | failed something weaker | skipped | took |");
     let _ = writeln!(text, "|---|---|---:|---:|---:|---:|---:|");
     for (number, server) in comparison.servers.iter().enumerate() {
         let _ = writeln!(text, "{}", described(number + 1, server));

@@ -70,7 +70,8 @@ fn described(number: usize, server: &Server, paint: Paint) -> String {
 
 fn cell(row: &Row, column: usize, paint: Paint) -> String {
     let Some(cell) = row.servers[column] else { return format!(" {:<COLUMN$}", "·") };
-    let text = format!("{} {}/{}", cell.outcome.mark().trim_end(), cell.checks.holding(), cell.checks.asked());
+    let text =
+        format!("{} {}/{}", cell.outcome.mark().trim_end(), cell.checks.holding(), cell.checks.asked());
     // padded before it is painted: colours have no width
     format!(" {}", paint.of(cell.outcome, &format!("{text:<COLUMN$}")))
 }

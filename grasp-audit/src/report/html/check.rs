@@ -95,7 +95,8 @@ fn capital_traffic(check: &CheckReport) -> String {
 
 /// `3 HTTP requests, 5 relay messages (2 sent, 3 received) and 1 run of git`.
 fn traffic(traffic: &BTreeMap<String, Traffic>) -> String {
-    let some = |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+    let some =
+        |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
     let parts: Vec<String> = traffic
         .iter()
         .map(|(kind, Traffic { sent, received })| match kind.as_str() {
