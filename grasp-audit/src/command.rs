@@ -1,5 +1,10 @@
 //! Commands that have a file of their own.
 
+pub(crate) mod audit;
+pub(crate) mod diff;
+pub(crate) mod guest;
 pub(crate) mod property;
 pub(crate) mod replay;
+pub(crate) mod reports;
 pub(crate) mod server;
+pub(crate) mod snapshot;

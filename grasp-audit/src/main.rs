@@ -1,18 +1,15 @@
-//! The command line of the suite: audit, property, replay, probe, list, explain.
+//! The command line of the suite: audit, property, replay, snapshot, diff, probe, list, explain.
 
 mod command;
 mod progress;
 
-use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use grasp_audit::catalogue::{self, REQUIREMENTS};
 use grasp_audit::context::Expiry;
-use grasp_audit::report::{junit, terminal};
 use grasp_audit::target::patience::Patience;
 use grasp_audit::{Check, Options, Suite, probe, specs};
 use nostr::key::Keys;
@@ -22,7 +19,9 @@ Examples:
   grasp-audit audit ws://127.0.0.1:7334                 examine a server on this machine
   grasp-audit audit wss://grasp.example.org --jobs 2    a public one, gently
   grasp-audit audit 127.0.0.1:7334 --filter G01/cors    one section only
-  grasp-audit audit … --json report.json --junit report.xml
+  grasp-audit audit … --html report.html --markdown report.md --junit report.xml
+  grasp-audit audit … --baseline last.json              fail only on what got worse
+  grasp-audit audit one.example two.example --html c.html   side by side
   grasp-audit probe grasp.example.org --watch 60        healthy? every minute
   grasp-audit explain G01/cors/options                  what is asked, and how it is examined
 
@@ -47,6 +46,12 @@ enum Command {
     /// Tell a story again that `property` has written to a file
     #[command(after_help = command::replay::EXAMPLES)]
     Replay(Box<command::replay::ReplayArgs>),
+    /// Record what a server shows to the outside, in a form that can be compared
+    #[command(after_help = command::snapshot::EXAMPLES)]
+    Snapshot(Box<command::snapshot::SnapshotArgs>),
+    /// Compare two snapshots, or servers: what changed, and which requirements it touches
+    #[command(after_help = command::diff::EXAMPLES)]
+    Diff(Box<command::diff::DiffArgs>),
     /// Read-only health check, over in seconds
     Probe(ProbeArgs),
     /// List the requirements and the checks that prove them
@@ -65,8 +70,9 @@ enum Command {
 #[derive(Args)]
 struct AuditArgs {
     /// ws(s)://host[:port], http(s)://host[:port] or host[:port]; not needed with --list and --explain
-    #[arg(required_unless_present_any = ["list", "explain"])]
-    url: Option<String>,
+    /// Several are examined one after the other and compared
+    #[arg(required_unless_present_any = ["list", "explain"], value_name = "URL")]
+    urls: Vec<String>,
     /// Checks at the same time
     #[arg(long, default_value_t = 4, value_name = "N")]
     jobs: usize,
@@ -97,18 +103,14 @@ struct AuditArgs {
     /// After how many seconds the server removes refs/nostr/… without an event
     #[arg(long, default_value_t = 1200, value_name = "SECS")]
     nostr_ref_expiry: u64,
-    /// Write the report as JSON
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Write the report as JUnit XML
-    #[arg(long, value_name = "FILE")]
-    junit: Option<PathBuf>,
     /// Multiply every wait by this: more than 1 for a slow or distant server
     #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
     patience: f64,
     /// Leave on the server what was published
     #[arg(long)]
     no_cleanup: bool,
+    #[command(flatten)]
+    reports: command::reports::ReportFiles,
 }
 
 #[derive(Args)]
@@ -129,6 +131,8 @@ async fn main() -> ExitCode {
         Command::Audit(args) => audit(*args).await,
         Command::Property(args) => command::property::run(*args).await,
         Command::Replay(args) => command::replay::run(*args).await,
+        Command::Snapshot(args) => command::snapshot::run(*args).await,
+        Command::Diff(args) => command::diff::run(*args).await,
         Command::Probe(args) => probe_command(args).await,
         Command::List { filter } => Ok(list(filter)),
         Command::Explain { id } => explain(&id),
@@ -160,22 +164,13 @@ async fn audit(args: AuditArgs) -> Result<ExitCode, String> {
         cleanup: !args.no_cleanup,
         patience: Patience::new(args.patience),
     };
-    let suite = Suite::new(options).with_progress(Arc::new(progress::Shown::new()));
-    if suite.selected().is_empty() {
+    if Suite::new(options.clone()).selected().is_empty() {
         return Err(format!(
             "no check matches {:?}; `grasp-audit list` shows all",
             args.filter.unwrap_or_default()
         ));
     }
-    let report = suite.run(&args.url.unwrap_or_default()).await.map_err(|error| error.to_string())?;
-    print!("{}", terminal::render(&report, std::io::stdout().is_terminal()));
-    if let Some(path) = &args.json {
-        write(path, &report.to_json().map_err(|error| error.to_string())?)?;
-    }
-    if let Some(path) = &args.junit {
-        write(path, &junit::render(&report).map_err(|error| error.to_string())?)?;
-    }
-    Ok(ExitCode::from(report.exit_code()))
+    command::audit::run(&args.urls, &options, &args.reports).await
 }
 
 async fn probe_command(args: ProbeArgs) -> Result<ExitCode, String> {
@@ -250,8 +245,4 @@ fn absolute(path: Option<PathBuf>) -> Result<Option<PathBuf>, String> {
 fn parse_key(text: &str) -> Result<Keys, String> {
     Keys::parse(text)
         .map_err(|error| format!("--nsec is no secret key ({error}); give nsec1… or 64 hex digits"))
-}
-
-fn write(path: &Path, text: &str) -> Result<(), String> {
-    std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }

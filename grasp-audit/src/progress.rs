@@ -3,7 +3,8 @@
 use std::io::IsTerminal;
 
 use grasp_audit::report::CheckReport;
-use grasp_audit::{Check, Progress, Verdict};
+use grasp_audit::report::outcome::Outcome;
+use grasp_audit::{Check, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Shows progress on standard error.
@@ -34,16 +35,10 @@ impl Progress for Shown {
     }
 
     fn check_ends(&self, report: &CheckReport) {
-        let verdict = match report.verdict {
-            Verdict::Pass => "pass",
-            Verdict::Fail { .. } => "FAIL",
-            Verdict::Skip { .. } => "skip",
-            Verdict::Warn { .. } => "warn",
-            Verdict::Error { .. } => "ERR ",
-        };
+        let verdict = report.outcome().mark();
         match &self.0 {
             Some(bar) => {
-                if matches!(report.verdict, Verdict::Fail { .. } | Verdict::Error { .. }) {
+                if matches!(report.outcome(), Outcome::Fail | Outcome::Error) {
                     bar.println(format!("{verdict} {}", report.id));
                 }
                 bar.inc(1);
