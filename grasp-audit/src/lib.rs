@@ -6,6 +6,7 @@
 pub mod catalogue;
 pub mod check;
 pub mod context;
+pub mod hardening;
 pub mod ledger;
 pub mod probe;
 pub mod report;

@@ -15,7 +15,7 @@ const SHOWN_TEXT: usize = 700;
 /// The report as text; `colour` adds terminal colours.
 #[must_use]
 pub fn render(report: &Report, colour: bool) -> String {
-    let mut page = Page { text: String::new(), colour };
+    let mut page = Page::new(colour);
     page.line(&format!(
         "GRASP audit of {} ({})",
         report.url,
@@ -40,21 +40,30 @@ pub fn render(report: &Report, colour: bool) -> String {
     }
     page.failures(report);
     page.summary(report);
-    page.text
+    page.into_text()
 }
 
-struct Page {
+/// A text in the making, with colours or without.
+pub(crate) struct Page {
     text: String,
     colour: bool,
 }
 
 impl Page {
-    fn line(&mut self, text: &str) {
+    pub(crate) const fn new(colour: bool) -> Self {
+        Self { text: String::new(), colour }
+    }
+
+    pub(crate) fn into_text(self) -> String {
+        self.text
+    }
+
+    pub(crate) fn line(&mut self, text: &str) {
         self.text.push_str(text);
         self.text.push('\n');
     }
 
-    fn paint(&self, code: u8, text: &str) -> String {
+    pub(crate) fn paint(&self, code: u8, text: &str) -> String {
         if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
@@ -93,7 +102,7 @@ impl Page {
         }
     }
 
-    fn transcript(&mut self, entries: &[Entry]) {
+    pub(crate) fn transcript(&mut self, entries: &[Entry]) {
         let hidden = entries.len().saturating_sub(SHOWN_ENTRIES);
         if hidden > 0 {
             self.line(&format!("  on the wire ({hidden} earlier entries are in the JSON report):"));
