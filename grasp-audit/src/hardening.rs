@@ -24,10 +24,12 @@ mod wire;
 pub use case::{Area, Case, Findings, Grade};
 pub use ground::{Ground, Victim};
 pub use meter::Load;
+pub use replies::Reply;
 pub use report::HardeningReport;
 pub use runner::HardeningSuite;
 pub use statement::statement;
 pub use vital_signs::{Ailment, VitalSigns, Vitals};
+pub use wire::{End, Heard};
 
 /// Revision of the catalogue of cases.
 pub const REVISION: &str = "2026-11";

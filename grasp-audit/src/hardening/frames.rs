@@ -14,6 +14,8 @@ use crate::target::message::RelayMessage;
 pub(crate) const KEY: &str = "Z3Jhc3AtYXVkaXQtaGFyZA==";
 /// The mask of every frame here; what matters is that there is one.
 const MASK: [u8; 4] = [0x67, 0x72, 0x61, 0x73];
+/// How long after the answer to a later message an answer may still come.
+const ANSWER_OUT_OF_ORDER: Duration = Duration::from_secs(3);
 /// How much of a message of the server is read, in bytes.
 const MAX_FRAME: usize = 4 << 20;
 
@@ -27,7 +29,7 @@ pub(crate) const PONG: u8 = 10;
 
 /// One frame, right unless told otherwise.
 #[derive(Debug, Clone)]
-pub struct Frame {
+pub(crate) struct Frame {
     opcode: u8,
     fin: bool,
     reserved: u8,
@@ -95,7 +97,7 @@ impl Frame {
 
 /// What the server sent.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Said {
+pub(crate) enum Said {
     /// A message of the relay protocol, or a text that is none.
     Message(RelayMessage),
     /// A ping or pong.
@@ -106,7 +108,7 @@ pub enum Said {
 
 /// What came next on a connection.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Next {
+pub(crate) enum Next {
     /// A frame.
     Said(Said),
     /// The end of the connection.
@@ -117,7 +119,7 @@ pub enum Next {
 
 /// How the server took a frame or message.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Reaction {
+pub(crate) enum Reaction {
     /// It answered; the connection lives.
     Answered(RelayMessage),
     /// It said nothing about it; the connection lives.
@@ -145,7 +147,7 @@ impl std::fmt::Display for Reaction {
 
 /// A WebSocket after its handshake.
 #[derive(Debug)]
-pub struct Socket {
+pub(crate) struct Socket {
     wire: Wire,
     probes: usize,
 }
@@ -188,6 +190,10 @@ impl Socket {
 
     pub(crate) const fn wire(&mut self) -> &mut Wire {
         &mut self.wire
+    }
+
+    pub(crate) fn into_wire(self) -> Wire {
+        self.wire
     }
 
     /// What the server sends next.
@@ -239,14 +245,34 @@ impl Socket {
         }
     }
 
-    /// Whether a REQ is still answered here.
+    /// Asks something harmless behind what was sent before, and reads until that is answered: how did the server take what
+    /// came before? An answer to that may come a little later than to the question behind it.
     pub(crate) async fn reaction(&mut self) -> CheckResult<Reaction> {
         self.reaction_to(|_| true).await
     }
 
-    /// Asks something harmless behind what was sent before, and reads until that is answered: what did the server say to
-    /// what came before? `answers` tells answers from other messages.
+    /// As [`Socket::reaction`], where only some messages count as an answer.
     pub(crate) async fn reaction_to(
+        &mut self,
+        answers: impl Fn(&RelayMessage) -> bool,
+    ) -> CheckResult<Reaction> {
+        match self.still_there(&answers).await? {
+            Reaction::Ignored => {
+                let late = self.wire.patience().of(ANSWER_OUT_OF_ORDER);
+                let is_one = |message: &RelayMessage| is_answer(message) && answers(message);
+                let answer = self.hear(late, |message| is_one(message).then(|| message.clone())).await;
+                Ok(match answer {
+                    Ok(answer) => Reaction::Answered(answer),
+                    Err(Reaction::Silent) => Reaction::Ignored,
+                    Err(reaction) => reaction,
+                })
+            }
+            reaction => Ok(reaction),
+        }
+    }
+
+    /// Whether a REQ is still answered here, and what is said before that.
+    pub(crate) async fn still_there(
         &mut self,
         answers: impl Fn(&RelayMessage) -> bool,
     ) -> CheckResult<Reaction> {
@@ -260,17 +286,17 @@ impl Socket {
                 RelayMessage::Eose(id) | RelayMessage::Closed { subscription: id, .. } if *id == probe => {
                     Some(())
                 }
-                // An event or a challenge is no answer to anything that makes no sense.
-                RelayMessage::Event { .. } | RelayMessage::Auth(_) => None,
                 message => {
-                    if first.is_none() && answers(message) {
+                    if first.is_none() && is_answer(message) && answers(message) {
                         first = Some(message.clone());
                     }
                     None
                 }
             })
             .await;
-        self.json(&json!(["CLOSE", probe])).await?;
+        if alive.is_ok() {
+            self.json(&json!(["CLOSE", probe])).await?;
+        }
         Ok(match (alive, first) {
             (Ok(()), Some(answer)) => Reaction::Answered(answer),
             (Ok(()), None) => Reaction::Ignored,
@@ -279,6 +305,11 @@ impl Socket {
             (Err(reaction), _) => reaction,
         })
     }
+}
+
+/// An event or a challenge is no answer to anything that makes no sense.
+fn is_answer(message: &RelayMessage) -> bool {
+    !matches!(message, RelayMessage::Event { .. } | RelayMessage::Auth(_))
 }
 
 /// A WebSocket handshake with further header lines.
@@ -311,7 +342,7 @@ fn frame(bytes: &[u8]) -> Option<(u8, Vec<u8>, usize)> {
 impl Findings {
     /// Grades the reaction to a message that is wrong but well framed: it must be answered. An end of the connection with
     /// a reason is tolerable, silence is weak.
-    pub fn message(&mut self, input: &str, reaction: &Reaction) {
+    pub(crate) fn message(&mut self, input: &str, reaction: &Reaction) {
         match reaction {
             Reaction::Answered(RelayMessage::Ok { accepted: true, .. }) => {
                 self.weak(input, format!("taken: {reaction}"));
@@ -327,7 +358,7 @@ impl Findings {
     }
 
     /// Grades the reaction to what breaks the framing: the connection has to end, with a code at best.
-    pub fn broken_frame(&mut self, input: &str, reaction: &Reaction) {
+    pub(crate) fn broken_frame(&mut self, input: &str, reaction: &Reaction) {
         match reaction {
             Reaction::Closed(Some(code), _) => self.robust(format!("closed with {code}")),
             // RFC 6455, 7.1.7: to fail a connection is to drop it; a close frame before that is a courtesy.
@@ -342,7 +373,7 @@ impl Findings {
     }
 
     /// Grades the reaction to what is allowed, if unusual: it has to be understood, or refused with words.
-    pub fn understood(&mut self, input: &str, reaction: &Reaction) {
+    pub(crate) fn understood(&mut self, input: &str, reaction: &Reaction) {
         match reaction {
             Reaction::Answered(message) => self.robust(verb(message)),
             Reaction::Ignored => self.robust("still answers"),

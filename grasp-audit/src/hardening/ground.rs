@@ -90,7 +90,7 @@ impl Ground {
     ///
     /// # Errors
     /// A failure when there is none.
-    pub async fn wire(&self) -> CheckResult<Wire> {
+    pub(crate) async fn wire(&self) -> CheckResult<Wire> {
         let number = self.wires.fetch_add(1, Ordering::Relaxed) + 1;
         Wire::open(&self.ctx.target, &self.meter, &self.transcript, format!("wire {number}")).await
     }
@@ -99,7 +99,7 @@ impl Ground {
     ///
     /// # Errors
     /// A failure when there is none, or no upgrade.
-    pub async fn socket(&self) -> CheckResult<Socket> {
+    pub(crate) async fn socket(&self) -> CheckResult<Socket> {
         Socket::open(self.wire().await?, &self.authority()).await
     }
 

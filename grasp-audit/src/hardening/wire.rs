@@ -81,7 +81,7 @@ impl Heard {
 
 /// One connection.
 #[derive(Debug)]
-pub struct Wire {
+pub(crate) struct Wire {
     reader: ReadHalf<Stream>,
     writer: WriteHalf<Stream>,
     meter: Arc<Meter>,
@@ -124,7 +124,7 @@ impl Wire {
     ///
     /// # Errors
     /// Only when the case would exceed what it states.
-    pub async fn send(&mut self, bytes: &[u8]) -> CheckResult<bool> {
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> CheckResult<bool> {
         self.send_as(bytes, 1, Meanwhile::Reads).await
     }
 
@@ -230,8 +230,13 @@ impl Wire {
     /// Waits for the answers to what was sent: until the server ends the connection, or nothing more comes after a whole
     /// response, or the time for an answer is over.
     pub(crate) async fn answers(&mut self, taken: bool) -> Heard {
+        self.answers_within(self.patience.of(ANSWER_WITHIN), taken).await
+    }
+
+    /// As [`Wire::answers`], for what may take longer.
+    pub(crate) async fn answers_within(&mut self, within: Duration, taken: bool) -> Heard {
         let whole = |heard: &[u8]| replies(heard, false).last().is_some_and(|reply| reply.whole);
-        if self.hear_until(self.patience.of(ANSWER_WITHIN), whole).await {
+        if self.hear_until(within, whole).await {
             let length = self.heard.len();
             while self.hear_until(self.patience.of(AFTERWARDS), |heard| heard.len() > length).await
                 && self.heard.len() < MAX_KEPT
