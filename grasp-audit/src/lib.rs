@@ -3,11 +3,16 @@
 //! It knows no server's code: it speaks HTTP, the relay protocol and git, to any URL. [`specs`] holds the checks,
 //! one file per section of the specification; [`catalogue`] the requirements they prove; [`Suite`] runs them.
 
+pub mod attachment;
+pub mod calendar;
 pub mod catalogue;
 pub mod check;
 pub mod context;
+pub mod document;
+pub mod escape;
 pub mod hardening;
 pub mod ledger;
+pub mod page;
 pub mod probe;
 pub mod report;
 pub mod runner;

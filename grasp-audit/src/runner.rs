@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use grasp_fixtures::keys as fresh_keys;
 use nostr::key::Keys;
+use nostr::types::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -127,7 +128,7 @@ impl Suite {
         let target = Arc::new(
             Target::discover(url, self.options.ca.clone()).await?.with_patience(self.options.patience),
         );
-        let (started, clock) = (target.now(), Instant::now());
+        let (started, clock) = (Timestamp::now().as_secs(), Instant::now());
         let checks = self.selected();
         self.progress.begins(checks.len());
         let permits = Arc::new(Semaphore::new(self.options.jobs.max(1)));
@@ -153,7 +154,8 @@ impl Suite {
         self.progress.ends();
         reports.sort_by_key(|(position, _)| *position);
         let reports = reports.into_iter().map(|(_, report)| report).collect();
-        Ok(Report::new(&target, started, clock.elapsed(), reports))
+        let report = Report::new(&target, started, clock.elapsed(), reports);
+        Ok(Report { filter: options.filter.clone(), ..report })
     }
 }
 
@@ -201,7 +203,7 @@ async fn run_one(check: &Check, target: Arc<Target>, options: &Options) -> Check
     let duration = clock.elapsed();
     let cleanup =
         if options.cleanup { clean_up(&target, &ledger).await } else { Cleanup::left(ledger.len()) };
-    CheckReport::new(check, verdict, duration, transcript.entries(), cleanup)
+    CheckReport::new(check, verdict, duration, &transcript, cleanup)
 }
 
 fn not_now(check: &Check, target: &Target, options: &Options) -> Option<String> {

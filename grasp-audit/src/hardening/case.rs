@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::ground::Ground;
 use super::meter::Load;
@@ -21,7 +21,7 @@ const MAX_REMARKS: usize = 12;
 const MAX_REMARK: usize = 400;
 
 /// Which door of the server a case knocks at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Area {
     /// HTTP itself: targets, heads, framing, bodies, slow clients.
@@ -33,6 +33,9 @@ pub enum Area {
 }
 
 impl Area {
+    /// All of them, in the order in which their cases run.
+    pub const ALL: [Self; 3] = [Self::Http, Self::Git, Self::Relay];
+
     /// What the ids of its cases begin with: `H/http`.
     #[must_use]
     pub const fn id(self) -> &'static str {
@@ -130,7 +133,7 @@ impl fmt::Debug for Case {
 }
 
 /// How a server stood a case.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Grade {
@@ -146,7 +149,7 @@ pub enum Grade {
         /// What it did, one thing a line.
         seen: Vec<String>,
         /// What else could be better.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         remarks: Vec<String>,
     },
     /// Nothing was found out, and that is no fault.
@@ -159,6 +162,20 @@ pub enum Grade {
         /// What stood in its way.
         text: String,
     },
+}
+
+impl Grade {
+    /// The grade in a word.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Robust => "robust",
+            Self::Tolerable { .. } => "tolerable",
+            Self::Weak { .. } => "WEAK",
+            Self::Skip { .. } => "skip",
+            Self::Error { .. } => "ERROR",
+        }
+    }
 }
 
 /// What came back during a case: how often which answer, and what was not robust about it.

@@ -336,7 +336,11 @@ fn frame(bytes: &[u8]) -> Option<(u8, Vec<u8>, usize)> {
         _ => (*bytes.get(at..at + 4)?.first_chunk()?, at + 4),
     };
     let payload = bytes.get(at..at + length)?;
-    Some((opcode, payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect(), at + length))
+    Some((
+        opcode,
+        payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect(),
+        at + length,
+    ))
 }
 
 impl Findings {
@@ -419,6 +423,9 @@ mod tests {
         // RFC 6455, 5.7: a single-frame unmasked text message.
         assert_eq!(Frame::text("Hello").unmasked().encode(), b"\x81\x05Hello");
         assert_eq!(Frame::new(PING, "x").reserved(4).encode()[0], 0b1100_1001);
-        assert_eq!(Frame::text("").claiming(u64::MAX).encode()[..10], [0x81, 0xff, 255, 255, 255, 255, 255, 255, 255, 255]);
+        assert_eq!(
+            Frame::text("").claiming(u64::MAX).encode()[..10],
+            [0x81, 0xff, 255, 255, 255, 255, 255, 255, 255, 255]
+        );
     }
 }

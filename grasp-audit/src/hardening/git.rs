@@ -69,8 +69,7 @@ impl Findings {
         let Some(reply) = heard.first().filter(|reply| reply.status == 200) else {
             return self.refusal(input, heard);
         };
-        let report: Vec<String> =
-            decode(&reply.body).unwrap_or_default().iter().map(Packet::text).collect();
+        let report: Vec<String> = decode(&reply.body).unwrap_or_default().iter().map(Packet::text).collect();
         let says = |begin: &str| report.iter().any(|line| line.starts_with(begin));
         let refused = says("ng ") || says("ERR ") || says("unpack ") && !says("unpack ok");
         if says("ok ") {
@@ -80,7 +79,10 @@ impl Findings {
         } else if !reply.whole && heard.end.is_none() {
             self.weak(input, "the answer begins and does not end");
         } else {
-            self.tolerable(input, format!("not taken, without a word: HTTP 200, {:?}", shortened(&reply.text())));
+            self.tolerable(
+                input,
+                format!("not taken, without a word: HTTP 200, {:?}", shortened(&reply.text())),
+            );
         }
     }
 

@@ -147,10 +147,14 @@ impl Findings {
     pub fn refusal(&mut self, input: &str, heard: &Heard) {
         let Some(reply) = heard.first() else { return self.no_reply(input, heard) };
         match reply.status {
-            429 => self.tolerable(input, "HTTP 429: requests of this address are limited, nothing was found out"),
+            429 => {
+                self.tolerable(input, "HTTP 429: requests of this address are limited, nothing was found out")
+            }
             400..=499 | 501 | 505 => self.robust(format!("HTTP {}", reply.status)),
             300..=399 => self.tolerable(input, format!("redirected to {:?}", reply.field("location"))),
-            500..=599 => self.tolerable(input, format!("HTTP {}, as if the server were at fault", reply.status)),
+            500..=599 => {
+                self.tolerable(input, format!("HTTP {}, as if the server were at fault", reply.status))
+            }
             _ => self.weak(input, format!("taken: {}", heard.told())),
         }
     }

@@ -10,5 +10,6 @@ mod targets;
 use super::case::Case;
 
 pub(super) fn cases() -> Vec<Case> {
-    [paths::cases(), targets::cases(), heads::cases(), framing::cases(), bodies::cases(), slow::cases()].concat()
+    [paths::cases(), targets::cases(), heads::cases(), framing::cases(), bodies::cases(), slow::cases()]
+        .concat()
 }

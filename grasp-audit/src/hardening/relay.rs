@@ -11,13 +11,6 @@ mod slow;
 use super::case::Case;
 
 pub(super) fn cases() -> Vec<Case> {
-    [
-        json::cases(),
-        events::cases(),
-        frames::cases(),
-        reconciliation::cases(),
-        floods::cases(),
-        slow::cases(),
-    ]
-    .concat()
+    [json::cases(), events::cases(), frames::cases(), reconciliation::cases(), floods::cases(), slow::cases()]
+        .concat()
 }

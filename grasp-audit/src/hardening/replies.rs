@@ -109,7 +109,10 @@ mod tests {
         let all = replies(bytes, false);
         let statuses: Vec<u16> = all.iter().map(|reply| reply.status).collect();
         assert_eq!(statuses, [200, 404, 204, 200]);
-        assert_eq!((all[0].text(), all[1].text(), all[3].text()), ("hello".into(), "abcde".into(), "until the end".into()));
+        assert_eq!(
+            (all[0].text(), all[1].text(), all[3].text()),
+            ("hello".into(), "abcde".into(), "until the end".into())
+        );
         assert!(all[1].whole && !all[3].whole);
         assert!(replies(bytes, true)[3].whole);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::case::{Area, Case, Grade};
 use super::meter::Load;
@@ -11,7 +11,7 @@ use crate::report::Cleanup;
 use crate::target::transcript::Entry;
 
 /// How many cases ended how.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HardeningTotals {
     /// The server did what a robust one does.
@@ -29,7 +29,7 @@ pub struct HardeningTotals {
 }
 
 /// One case's result.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CaseReport {
     /// The case, `H/http/path-traversal`.
@@ -37,9 +37,9 @@ pub struct CaseReport {
     /// Which door.
     pub area: Area,
     /// What was sent.
-    pub sends: &'static str,
+    pub sends: String,
     /// What a robust server does.
-    pub robust: &'static str,
+    pub robust: String,
     /// What this one did, in a line.
     pub did: String,
     /// The grade.
@@ -50,50 +50,50 @@ pub struct CaseReport {
     /// What was sent, counted.
     pub load: Load,
     /// The worst vital signs while it ran; absent when it was over before they could be taken.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meanwhile: Option<Vitals>,
     /// The vital signs after it; absent when the server was unusable.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub afterwards: Option<Vitals>,
     /// What was published, and deleted again.
     pub cleanup: Cleanup,
     /// What went over the wire; empty for what was robust.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transcript: Vec<Entry>,
 }
 
 /// Why a run ended before its last case.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Stopped {
     /// The case that did it; absent when the server was unusable before the first.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case: Option<String>,
     /// What was wrong with the server.
     pub why: String,
 }
 
 /// A whole hardening run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HardeningReport {
     /// Version of this suite.
-    pub suite: &'static str,
+    pub suite: String,
     /// Revision of the cases.
-    pub catalogue: &'static str,
+    pub catalogue: String,
     /// The server's URL.
     pub url: String,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
     /// The vital signs before the first case.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Vitals>,
     /// How it went.
     pub totals: HardeningTotals,
     /// What was sent, all cases together.
     pub load: Load,
     /// Why it ended early, if it did.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stopped>,
     /// Every case that was run, in order.
     pub cases: Vec<CaseReport>,
@@ -119,8 +119,8 @@ impl HardeningReport {
             } += 1;
         }
         Self {
-            suite: env!("CARGO_PKG_VERSION"),
-            catalogue: super::REVISION,
+            suite: env!("CARGO_PKG_VERSION").to_owned(),
+            catalogue: super::REVISION.to_owned(),
             url,
             duration_ms: milliseconds(duration),
             baseline,
@@ -128,6 +128,17 @@ impl HardeningReport {
             load: cases.iter().fold(Load::default(), |load, case| load.and_then(case.load)),
             stopped,
             cases,
+        }
+    }
+
+    /// The verdict in one sentence; it says the same as [`HardeningReport::holds`].
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match (&self.stopped, self.totals.weak) {
+            (Some(_), _) => "the server did not stand it".to_owned(),
+            (None, 0) => "no case found the server weak".to_owned(),
+            (None, 1) => "one case found the server weak".to_owned(),
+            (None, weak) => format!("{weak} cases found the server weak"),
         }
     }
 
@@ -143,8 +154,8 @@ impl CaseReport {
         Self {
             id: case.id.clone(),
             area: case.area,
-            sends: case.sends,
-            robust: case.robust,
+            sends: case.sends.to_owned(),
+            robust: case.robust.to_owned(),
             did,
             grade,
             duration_ms: milliseconds(duration),

@@ -11,7 +11,7 @@ use super::runner::RECOVERS_WITHIN;
 pub fn statement(url: &str, cases: &[Case]) -> String {
     let load = cases.iter().fold(Load::default(), |load, case| load.and_then(case.load));
     let bound: Duration = cases.iter().map(|case| case.bound).sum();
-    let areas = [Area::Http, Area::Git, Area::Relay].map(|area| {
+    let areas = Area::ALL.map(|area| {
         let count = cases.iter().filter(|case| case.area == area).count();
         format!("  {count:>3} cases  {}\n", area.heading())
     });
@@ -44,7 +44,9 @@ mod tests {
         let cases = crate::hardening::all();
         let text = statement("https://git.example.org", &cases);
         assert!(text.contains("https://git.example.org") && text.contains(&format!("{} cases", cases.len())));
-        assert!(text.contains("connections at a time") && text.contains("MB sent") && text.contains("minutes"));
+        assert!(
+            text.contains("connections at a time") && text.contains("MB sent") && text.contains("minutes")
+        );
         assert!(text.contains("a server that is yours"));
     }
 }

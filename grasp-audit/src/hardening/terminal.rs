@@ -2,97 +2,103 @@
 
 use super::case::{Area, Grade};
 use super::report::{CaseReport, HardeningReport};
-use crate::report::terminal::Page;
+use crate::escape::visible;
+use crate::report::terminal::{Paint, indented, wire};
 
 /// The report as text; `colour` adds terminal colours.
 #[must_use]
 pub fn render(report: &HardeningReport, colour: bool) -> String {
-    let mut page = Page::new(colour);
-    page.line(&format!("\nHardening of {} (not conformance)", report.url));
-    page.line(&format!("suite {}, cases of {}", report.suite, report.catalogue));
-    if let Some(baseline) = &report.baseline {
-        page.line(&format!("before the first case: {baseline}"));
-    }
-    for area in [Area::Http, Area::Git, Area::Relay] {
+    let paint = Paint(colour);
+    let mut lines = vec![
+        format!("\nHardening of {} (not conformance)", report.url),
+        format!("suite {}, cases of {}", report.suite, report.catalogue),
+    ];
+    lines.extend(report.baseline.map(|baseline| format!("before the first case: {baseline}")));
+    for area in Area::ALL {
         let cases: Vec<&CaseReport> = report.cases.iter().filter(|case| case.area == area).collect();
         if !cases.is_empty() {
-            page.line(&format!("\n{}  {}", area.id(), area.heading()));
+            lines.push(format!("\n{}  {}", area.id(), area.heading()));
         }
-        for case in cases {
-            overview(&mut page, case);
-        }
+        lines.extend(cases.into_iter().flat_map(|case| overview(paint, case)));
     }
-    for case in &report.cases {
-        details(&mut page, case);
-    }
-    summary(&mut page, report);
-    page.into_text()
+    lines.extend(report.cases.iter().flat_map(|case| details(paint, case)));
+    lines.extend(summary(paint, report));
+    lines.join("\n") + "\n"
 }
 
-fn mark(page: &Page, grade: &Grade) -> String {
+fn mark(paint: Paint, grade: &Grade) -> String {
+    let word = format!("{:<9}", grade.word());
     match grade {
-        Grade::Robust => page.paint(32, "robust   "),
-        Grade::Tolerable { .. } => page.paint(33, "tolerable"),
-        Grade::Weak { .. } => page.paint(31, "WEAK     "),
-        Grade::Skip { .. } => page.paint(33, "skip     "),
-        Grade::Error { .. } => page.paint(31, "ERROR    "),
+        Grade::Robust => paint.good(&word),
+        Grade::Tolerable { .. } | Grade::Skip { .. } => paint.odd(&word),
+        Grade::Weak { .. } | Grade::Error { .. } => paint.bad(&word),
     }
 }
 
-fn overview(page: &mut Page, case: &CaseReport) {
-    let mark = mark(page, &case.grade);
-    page.line(&format!("  {mark}  {:<32} {}", case.id, case.did));
-    if let Grade::Skip { why } = &case.grade {
-        page.line(&format!("             {why}"));
-    }
+fn overview(paint: Paint, case: &CaseReport) -> Vec<String> {
+    let mark = mark(paint, &case.grade);
+    let why = match &case.grade {
+        Grade::Skip { why } => visible(why),
+        _ => visible(&case.did),
+    };
+    vec![format!("  {mark}  {:<34} {why}", case.id)]
 }
 
-fn details(page: &mut Page, case: &CaseReport) {
+fn details(paint: Paint, case: &CaseReport) -> Vec<String> {
     let (seen, remarks) = match &case.grade {
         Grade::Weak { seen, remarks } => (seen.as_slice(), remarks.as_slice()),
         Grade::Tolerable { remarks } => (&[][..], remarks.as_slice()),
         Grade::Error { text } => (std::slice::from_ref(text), &[][..]),
-        Grade::Robust | Grade::Skip { .. } => return,
+        Grade::Robust | Grade::Skip { .. } => return Vec::new(),
     };
-    let mark = mark(page, &case.grade);
-    page.line(&format!("\n{} {}", mark.trim_end(), case.id));
-    page.line(&format!("  sent:            {}", case.sends));
-    page.line(&format!("  a robust server: {}", case.robust));
-    for (first, lines) in [("this one:        ", seen), ("remarks:         ", remarks)] {
-        for (position, line) in lines.iter().enumerate() {
-            page.line(&format!("  {}{line}", if position == 0 { first } else { "                 " }));
+    let mut lines = vec![
+        format!("\n{} {}", mark(paint, &case.grade).trim_end(), case.id),
+        format!("  sent:            {}", case.sends),
+        format!("  a robust server: {}", case.robust),
+    ];
+    for (heading, texts) in [("this one:", seen), ("remarks:", remarks)] {
+        for (position, text) in texts.iter().enumerate() {
+            let heading = if position == 0 { heading } else { "" };
+            lines.push(format!("  {heading:<16} {}", indented(text, 19)));
         }
     }
-    if let Some(meanwhile) = &case.meanwhile {
-        page.line(&format!("  meanwhile:       {meanwhile} at worst"));
+    lines.extend(case.meanwhile.map(|meanwhile| format!("  meanwhile:       {meanwhile} at worst")));
+    if !case.transcript.is_empty() {
+        lines.push("  on the wire:".to_owned());
+        lines.push(format!("    {}", indented(&wire(&case.transcript), 4)));
     }
-    page.transcript(&case.transcript);
+    lines
 }
 
-fn summary(page: &mut Page, report: &HardeningReport) {
-    let totals = &report.totals;
-    page.line(&format!(
-        "\n{} cases in {:.1} s: {} robust, {} tolerable, {} weak, {} skipped, {} could not be carried out",
-        report.cases.len(),
-        report.duration_ms as f64 / 1000.0,
-        totals.robust,
-        totals.tolerable,
-        totals.weak,
-        totals.skipped,
-        totals.errors,
-    ));
-    page.line(&format!(
-        "sent {} messages, {:.1} MB, over up to {} connections at a time",
-        report.load.messages,
-        report.load.bytes as f64 / 1e6,
-        report.load.at_once
-    ));
+fn summary(paint: Paint, report: &HardeningReport) -> Vec<String> {
+    let (totals, load) = (&report.totals, &report.load);
+    let mut lines = vec![
+        format!(
+            "\n{} cases in {:.1} s: {} robust, {} tolerable, {} weak, {} skipped, {} could not be carried out",
+            report.cases.len(),
+            report.duration_ms as f64 / 1000.0,
+            totals.robust,
+            totals.tolerable,
+            totals.weak,
+            totals.skipped,
+            totals.errors,
+        ),
+        format!(
+            "sent {} messages, {:.1} MB, over up to {} connections at a time",
+            load.messages,
+            load.bytes as f64 / 1e6,
+            load.at_once
+        ),
+    ];
     if let Some(stopped) = &report.stopped {
         let because = match &stopped.case {
-            Some(case) => format!("stopped: after {case} the server is {}", stopped.why),
-            None => format!("stopped before the first case: the server is {}", stopped.why),
+            Some(case) => format!("stopped after {case}: {}", stopped.why),
+            None => format!("stopped before the first case: {}", stopped.why),
         };
-        page.line(&page.paint(31, &because));
-        page.line(&format!("{} cases were not run; is the server still up?", totals.not_run));
+        lines.push(paint.bad(&visible(&because)));
+        lines.push(format!("{} cases were not run; look whether the server is still up", totals.not_run));
     }
+    let sentence = report.sentence();
+    lines.push(if report.holds() { paint.good(&sentence) } else { paint.bad(&sentence) });
+    lines
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::target::Target;
@@ -22,7 +22,7 @@ const NEVER_SLOW: Duration = Duration::from_secs(2);
 const ROUNDS: usize = 3;
 
 /// How long each of the three requests took, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vitals {
     /// `GET /` with `Accept: application/nostr+json`.
     pub nip11_ms: u64,

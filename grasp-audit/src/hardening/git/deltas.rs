@@ -36,10 +36,13 @@ const BASE: &[u8] = b"the base of a delta, forty bytes long...";
 async fn bases(ground: Ground) -> CheckResult<Findings> {
     let mut findings = Findings::new();
     let hosted = ground.ctx.waiting_repository().await?;
-    let whole = |result: &[u8]| packs::delta(BASE.len() as u64, result.len() as u64, &[packs::insert(result)]);
+    let whole =
+        |result: &[u8]| packs::delta(BASE.len() as u64, result.len() as u64, &[packs::insert(result)]);
     // A result made of insertions alone has a known id, whatever its base is: two such can stand on each other.
     let (one, two) = (b"one of the two in a circle".as_slice(), b"and the other one of the two".as_slice());
-    let on = |base: &[u8], result: &[u8]| packs::delta(base.len() as u64, result.len() as u64, &[packs::insert(result)]);
+    let on = |base: &[u8], result: &[u8]| {
+        packs::delta(base.len() as u64, result.len() as u64, &[packs::insert(result)])
+    };
     let id = |content: &[u8]| packs::object_id(Kind::Blob, content);
     let circle = Pack::new().ref_delta(&id(two), &on(two, one)).ref_delta(&id(one), &on(one, two));
     let on_itself = Pack::new().ref_delta(&id(one), &on(one, one));

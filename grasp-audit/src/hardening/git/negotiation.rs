@@ -81,7 +81,8 @@ async fn haves(ground: Ground) -> CheckResult<Findings> {
     let haves: Vec<u8> = (0..MANY).flat_map(|number| line(&format!("have {}\n", unknown(number)))).collect();
     let want = line(&format!("want {tip}\n"));
     let v0 = [&want[..], b"0000", &haves, &line("done\n")].concat();
-    let v2 = [line("command=fetch"), b"0001".to_vec(), want, haves, line("done\n"), b"0000".to_vec()].concat();
+    let v2 =
+        [line("command=fetch"), b"0001".to_vec(), want, haves, line("done\n"), b"0000".to_vec()].concat();
     for (input, fields, body) in [("v0", &[][..], v0), ("v2", &[V2][..], v2)] {
         let heard = ask(&ground, &post(&ground, &path, UPLOAD, fields, &body)).await?;
         match heard.first() {
@@ -89,7 +90,10 @@ async fn haves(ground: Ground) -> CheckResult<Findings> {
                 findings.robust("answered with the pack");
             }
             Some(reply) if reply.status == 200 => {
-                findings.weak(input, format!("no pack, although the object is there: {} bytes", reply.body.len()));
+                findings.weak(
+                    input,
+                    format!("no pack, although the object is there: {} bytes", reply.body.len()),
+                );
             }
             _ => findings.refusal(input, &heard),
         }
@@ -127,8 +131,10 @@ async fn commands(ground: Ground) -> CheckResult<Findings> {
     let different = |number: usize| Command::create(&format!("refs/heads/many-{number}"), &tip);
     let many: Vec<Command> = (0..MANY_REFS).map(different).collect();
     let same = vec![Command::create("refs/heads/again", &tip); MANY_REFS];
-    let shallow: Vec<u8> = (0..MANY).flat_map(|number| line(&format!("shallow {}", unknown(number)))).collect();
-    let shallow = [shallow, receive_pack::request(&[Command::create("refs/heads/shallow", &tip)], b"")].concat();
+    let shallow: Vec<u8> =
+        (0..MANY).flat_map(|number| line(&format!("shallow {}", unknown(number)))).collect();
+    let shallow =
+        [shallow, receive_pack::request(&[Command::create("refs/heads/shallow", &tip)], b"")].concat();
     for (input, body) in [
         ("5,000 refs", receive_pack::request(&many, b"")),
         ("one ref 5,000 times", receive_pack::request(&same, b"")),

@@ -90,7 +90,8 @@ async fn trees(ground: Ground) -> CheckResult<Findings> {
         let pack = blobs.iter().fold(Pack::new(), |pack, blob| pack.object(Kind::Blob, blob));
         let pack = pack.object(Kind::Tree, &tree).object(Kind::Commit, &commit).finish();
         let before = ctx.shown(&path).await?.refs.get(MAIN).cloned();
-        let command = before.map_or_else(|| Command::create(MAIN, &tip), |old| Command::update(MAIN, &old, &tip));
+        let command =
+            before.map_or_else(|| Command::create(MAIN, &tip), |old| Command::update(MAIN, &old, &tip));
         let heard = push_to(&ground, &path, &command, &pack).await?;
         let taken = heard.first().is_some_and(|reply| reply.text().contains(&format!("ok {MAIN}")));
         if taken && !hurts {

@@ -142,14 +142,24 @@ async fn objects(ground: Ground) -> CheckResult<Findings> {
 }
 
 /// Pushes a pack that may be taken, to a place for which nobody has to sign: what matters is that the server answers.
-async fn taken_or_refused(ground: &Ground, findings: &mut Findings, input: &str, pack: &[u8], tip: &str) -> CheckResult {
+async fn taken_or_refused(
+    ground: &Ground,
+    findings: &mut Findings,
+    input: &str,
+    pack: &[u8],
+    tip: &str,
+) -> CheckResult {
     let path = ground.victim()?.hosted.path.clone();
     let name = format!("refs/nostr/{}", grasp_fixtures::keys::random_id());
     let heard = push_to(ground, &path, &Command::create(&name, tip), pack).await?;
     match heard.first() {
-        Some(reply) if reply.status == 200 && reply.whole => findings.robust(
-            if reply.text().contains(&format!("ok {name}")) { "taken" } else { "refused in the report" },
-        ),
+        Some(reply) if reply.status == 200 && reply.whole => {
+            findings.robust(if reply.text().contains(&format!("ok {name}")) {
+                "taken"
+            } else {
+                "refused in the report"
+            })
+        }
         Some(reply) if reply.status == 200 => findings.weak(input, "the answer begins and does not end"),
         _ => findings.refusal(input, &heard),
     }
@@ -159,7 +169,8 @@ async fn taken_or_refused(ground: &Ground, findings: &mut Findings, input: &str,
 /// A commit with a tree that holds this one blob.
 fn commit_of(pack: Pack, blob: &str) -> (Pack, String) {
     let tree = packs::tree(&[("100644", b"file", blob)]);
-    let commit = packs::commit(&packs::object_id(Kind::Tree, &tree), &grasp_fixtures::keys::random_suffix(20));
+    let commit =
+        packs::commit(&packs::object_id(Kind::Tree, &tree), &grasp_fixtures::keys::random_suffix(20));
     let tip = packs::object_id(Kind::Commit, &commit);
     (pack.object(Kind::Tree, &tree).object(Kind::Commit, &commit), tip)
 }

@@ -92,7 +92,9 @@ async fn cut(ground: Ground) -> CheckResult<Findings> {
     let plain = [want, b"0000".to_vec(), line("done\n")].concat();
     let command = Command::create("refs/heads/cut", &tip);
     let push = receive_pack::request(&[command], b"");
-    for (service, fields, whole) in [(UPLOAD, &[][..], plain), (UPLOAD, &[V2][..], fetch), (RECEIVE, &[][..], push)] {
+    for (service, fields, whole) in
+        [(UPLOAD, &[][..], plain), (UPLOAD, &[V2][..], fetch), (RECEIVE, &[][..], push)]
+    {
         for length in (1..whole.len() - 4).step_by(7) {
             let heard = ground.ask(&post(&ground, &path, service, fields, &whole[..length])).await?;
             let input = format!("{service}, cut after {length} bytes of {}", whole.len());
@@ -143,7 +145,10 @@ async fn out_of_place(ground: Ground) -> CheckResult<Findings> {
         ("a command that is a path", bare("command=../../bin/sh")),
         ("a command with a shell in it", bare("command=fetch;touch${IFS}x")),
         ("an unknown capability", [line("command=fetch"), line("wishes=all"), flush.clone()].concat()),
-        ("another object format", [line("command=fetch"), line("object-format=sha256"), flush.clone()].concat()),
+        (
+            "another object format",
+            [line("command=fetch"), line("object-format=sha256"), flush.clone()].concat(),
+        ),
         ("a want in v0's form", line(&format!("want {zero} side-band-64k\n"))),
         ("an unknown argument", fetch(&["wish everything"])),
         ("a negative depth", fetch(&[&want, "deepen -1", "done"])),
@@ -160,7 +165,15 @@ async fn out_of_place(ground: Ground) -> CheckResult<Findings> {
         let heard = ground.ask(&post(&ground, &path, UPLOAD, &[V2], &body)).await?;
         findings.refused_fetch(input, &heard);
     }
-    for service in ["git-upload-archive", "git-receive-pack;id", "$(id)", "git-upload-pack%00", "../git-upload-pack", "", "git-shell"] {
+    for service in [
+        "git-upload-archive",
+        "git-receive-pack;id",
+        "$(id)",
+        "git-upload-pack%00",
+        "../git-upload-pack",
+        "",
+        "git-shell",
+    ] {
         let target = format!("{path}/info/refs?service={service}");
         let heard = ground.ask(&ground.request("GET", &target, &[], b"")).await?;
         let input = format!("the service {service:?}");
@@ -171,7 +184,14 @@ async fn out_of_place(ground: Ground) -> CheckResult<Findings> {
             _ => findings.refusal(&input, &heard),
         }
     }
-    for protocol in ["version=99", "version=2:version=0:version=1", "version=-1", "$(id)", "version=2\u{7f}", &"version=2:".repeat(3_000)] {
+    for protocol in [
+        "version=99",
+        "version=2:version=0:version=1",
+        "version=-1",
+        "$(id)",
+        "version=2\u{7f}",
+        &"version=2:".repeat(3_000),
+    ] {
         let target = format!("{path}/info/refs?service=git-upload-pack");
         let field = format!("Git-Protocol: {protocol}");
         let heard = ground.ask(&ground.request("GET", &target, &[&field], b"")).await?;

@@ -127,8 +127,21 @@ async fn states(ground: Ground) -> CheckResult<Findings> {
         .filter(|name| name.starts_with("refs/heads/") && !is_allowed(name))
         .map(|name| (format!("{name:?}"), state(vec![[(*name).to_owned(), oid.clone()]])))
         .collect();
-    for value in ["", "1", "z", &"z".repeat(40), &"1".repeat(39), &"1".repeat(41), &"1".repeat(64), "../../x", &"A".repeat(40)] {
-        drafts.push((format!("main at {value:?}"), state(vec![["refs/heads/main".to_owned(), value.to_owned()]])));
+    for value in [
+        "",
+        "1",
+        "z",
+        &"z".repeat(40),
+        &"1".repeat(39),
+        &"1".repeat(41),
+        &"1".repeat(64),
+        "../../x",
+        &"A".repeat(40),
+    ] {
+        drafts.push((
+            format!("main at {value:?}"),
+            state(vec![["refs/heads/main".to_owned(), value.to_owned()]]),
+        ));
     }
     let mut socket = ground.socket().await?;
     for (input, draft) in drafts {
@@ -140,7 +153,13 @@ async fn states(ground: Ground) -> CheckResult<Findings> {
                 matches!(message, crate::target::message::RelayMessage::Ok { id: of, .. } if *of == id)
             })
             .await?;
-        if matches!(&reaction, super::super::frames::Reaction::Answered(crate::target::message::RelayMessage::Ok { accepted: true, .. })) {
+        if matches!(
+            &reaction,
+            super::super::frames::Reaction::Answered(crate::target::message::RelayMessage::Ok {
+                accepted: true,
+                ..
+            })
+        ) {
             ctx.keeps(&event);
         }
         findings.message(&input, &reaction);

@@ -78,9 +78,19 @@ async fn bombs(ground: Ground) -> CheckResult<Findings> {
     let bombs: Vec<(&str, &str, &[&str], Vec<u8>)> = vec![
         ("wants, v0", "git-upload-pack", &[UPLOAD], endless(&want, &want)),
         ("wants, v2", "git-upload-pack", &[UPLOAD, V2], endless(&fetch, &want)),
-        ("ref-prefixes", "git-upload-pack", &[UPLOAD, V2], endless(&refs, &line("ref-prefix refs/heads/main\n"))),
+        (
+            "ref-prefixes",
+            "git-upload-pack",
+            &[UPLOAD, V2],
+            endless(&refs, &line("ref-prefix refs/heads/main\n")),
+        ),
         ("capabilities", "git-upload-pack", &[UPLOAD, V2], endless(b"", &line("agent=x\n"))),
-        ("ref commands", "git-receive-pack", &[RECEIVE], endless(&command, &line(&format!("{zero} {tip} refs/heads/b"))),),
+        (
+            "ref commands",
+            "git-receive-pack",
+            &[RECEIVE],
+            endless(&command, &line(&format!("{zero} {tip} refs/heads/b"))),
+        ),
         ("zeros", "git-receive-pack", &[RECEIVE], vec![0; EXPANDED]),
     ];
     for (what, service, fields, content) in bombs {
@@ -107,7 +117,10 @@ async fn bombs(ground: Ground) -> CheckResult<Findings> {
 fn judge(findings: &mut Findings, what: &str, heard: &Heard) {
     match heard.first() {
         Some(reply) if reply.status < 300 => {
-            findings.tolerable(what, format!("HTTP {}: 64 MB were expanded, or passed on, to the end", reply.status));
+            findings.tolerable(
+                what,
+                format!("HTTP {}: 64 MB were expanded, or passed on, to the end", reply.status),
+            );
         }
         _ => findings.refusal(what, heard),
     }

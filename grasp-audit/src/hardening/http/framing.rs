@@ -91,7 +91,10 @@ fn both(post: &Post) -> Vec<Input> {
     let old = post.with(&format!("{short}{chunked}Connection: keep-alive\r\n"), &whole);
     vec![
         odd("length first, the second request within it", post.with(&format!("{long}{chunked}"), &whole)),
-        odd("encoding first, the second request within the length", post.with(&format!("{chunked}{long}"), &whole)),
+        odd(
+            "encoding first, the second request within the length",
+            post.with(&format!("{chunked}{long}"), &whole),
+        ),
         odd("the second request behind the length", post.with(&format!("{short}{chunked}"), &whole)),
         odd("length 0", post.with(&format!("Content-Length: 0\r\n{chunked}"), &whole)),
         odd("HTTP/1.0", old.replacen("HTTP/1.1", "HTTP/1.0", 1)),
@@ -159,7 +162,8 @@ fn chunks(post: &Post) -> Vec<Input> {
         "0;" => format!("0;{long}\r\n\r\n"),
         other => other.to_owned(),
     };
-    let chunked = |form: &str| post.with("Transfer-Encoding: chunked\r\n", &format!("{}{SECOND}", body(form)));
+    let chunked =
+        |form: &str| post.with("Transfer-Encoding: chunked\r\n", &format!("{}{SECOND}", body(form)));
     forms.into_iter().map(|(what, form)| wrong(what, chunked(form))).collect()
 }
 
@@ -203,8 +207,12 @@ fn judge(findings: &mut Findings, Input { what, allowed, .. }: &Input, heard: &H
         ([_, _, ..], _) => {
             findings.weak(what, format!("a second request is found inside the first ({})", heard.told()));
         }
-        ([reply], _) if reply.status < 300 && !allowed => findings.weak(what, format!("taken: {}", heard.told())),
-        ([reply], Some(_)) if reply.status < 300 => findings.robust(format!("HTTP {}, then closed", reply.status)),
+        ([reply], _) if reply.status < 300 && !allowed => {
+            findings.weak(what, format!("taken: {}", heard.told()))
+        }
+        ([reply], Some(_)) if reply.status < 300 => {
+            findings.robust(format!("HTTP {}, then closed", reply.status))
+        }
         ([_], Some(_)) => findings.refusal(what, heard),
         ([reply], None) => findings.tolerable(
             what,

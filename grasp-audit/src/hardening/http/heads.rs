@@ -130,7 +130,10 @@ async fn no_http(ground: Ground) -> CheckResult<Findings> {
         ("no target", b"GET HTTP/1.1\r\nHost: x\r\n\r\n".to_vec()),
         ("two spaces", b"GET  / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_vec()),
         ("a space in the target", b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n".to_vec()),
-        ("control bytes in the target", b"GET /\x01\x7f HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_vec()),
+        (
+            "control bytes in the target",
+            b"GET /\x01\x7f HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_vec(),
+        ),
         ("a fragment", b"GET nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_vec()),
         ("a colon first", b": / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec()),
         ("pkt-lines", b"0032git-upload-pack /x.git\0host=x\0\r\n\r\n".to_vec()),
@@ -164,11 +167,15 @@ async fn malformed(ground: Ground) -> CheckResult<Findings> {
         let heard = ground.ask(&ground.request("GET", "/", &[field], b"")).await?;
         match heard.first() {
             // RFC 9112, 5.2: a fold may be replaced by spaces.
-            Some(reply) if reply.status < 300 && field.starts_with(' ') => findings.robust("a fold is joined"),
+            Some(reply) if reply.status < 300 && field.starts_with(' ') => {
+                findings.robust("a fold is joined")
+            }
             _ => findings.refusal(input, &heard),
         }
     }
-    for (input, field) in [("no value", "X-Empty:"), ("bytes beyond ASCII", "X-Latin: \u{fc}"), ("a tab", "X-Tab:\ta")] {
+    for (input, field) in
+        [("no value", "X-Empty:"), ("bytes beyond ASCII", "X-Latin: \u{fc}"), ("a tab", "X-Tab:\ta")]
+    {
         let heard = ground.ask(&ground.request("GET", "/", &[field], b"")).await?;
         findings.answered(input, &heard);
     }

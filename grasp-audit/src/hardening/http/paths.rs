@@ -37,27 +37,21 @@ pub(super) fn cases() -> Vec<Case> {
             "paths with `..` between slashes and encoded slashes, on every route, towards another repository and files",
             dots,
         ),
-        case(
-            "double-encoding",
-            "the same encoded twice and three times (`%252e%252e%252f`)",
-            |victim| encoded(victim, &[("%252e%252e", "%252f"), ("%25252e%25252e", "%25252f"), ("..", "%25252f")]),
-        ),
-        case(
-            "overlong-utf8",
-            "dots and slashes as overlong and broken UTF-8 (`%c0%ae%c0%af`)",
-            |victim| {
-                let forms = [
-                    ("%c0%ae%c0%ae", "%c0%af"),
-                    ("%e0%80%ae%e0%80%ae", "%e0%80%af"),
-                    ("%f0%80%80%ae%f0%80%80%ae", "%f0%80%80%af"),
-                    ("..", "%c0%af"),
-                    ("..", "%c0%2f"),
-                    ("..", "%u2215"),
-                    ("..", "%ef%bc%8f"),
-                ];
-                encoded(victim, &forms)
-            },
-        ),
+        case("double-encoding", "the same encoded twice and three times (`%252e%252e%252f`)", |victim| {
+            encoded(victim, &[("%252e%252e", "%252f"), ("%25252e%25252e", "%25252f"), ("..", "%25252f")])
+        }),
+        case("overlong-utf8", "dots and slashes as overlong and broken UTF-8 (`%c0%ae%c0%af`)", |victim| {
+            let forms = [
+                ("%c0%ae%c0%ae", "%c0%af"),
+                ("%e0%80%ae%e0%80%ae", "%e0%80%af"),
+                ("%f0%80%80%ae%f0%80%80%ae", "%f0%80%80%af"),
+                ("..", "%c0%af"),
+                ("..", "%c0%2f"),
+                ("..", "%u2215"),
+                ("..", "%ef%bc%8f"),
+            ];
+            encoded(victim, &forms)
+        }),
         case("nul-in-path", "a NUL byte, raw and encoded, where a name could be cut off", nuls),
         case("backslash", "backslashes, raw and encoded, in place of slashes", |victim| {
             encoded(victim, &[("..", "\\"), ("..", "%5c"), ("..", "%255c"), ("%2e%2e", "%5C"), (".", "%5c")])
@@ -70,7 +64,14 @@ fn dots(victim: &Victim) -> Vec<Spelling> {
     let (npub, name) = (&victim.npub, name(victim));
     let mut spellings = encoded(
         victim,
-        &[("..", "%2f"), ("%2e%2e", "%2F"), (".%2e", "%2f"), ("%2e.", "%2f"), ("x%2f..%2f..", "%2f"), (".", "%2f")],
+        &[
+            ("..", "%2f"),
+            ("%2e%2e", "%2F"),
+            (".%2e", "%2f"),
+            ("%2e.", "%2f"),
+            ("x%2f..%2f..", "%2f"),
+            (".", "%2f"),
+        ],
     );
     for plain in [
         format!("/{npub}/x/../{name}.git"),
@@ -137,7 +138,8 @@ fn files(victim: &Victim) -> Vec<String> {
         .iter()
         .map(|file| format!("/{npub}/{name}.git/{file}"))
         .collect();
-    for up in ["../", "%2e%2e/", "..%2f", "%2e%2e%2f", "%252e%252e%252f", "..%c0%af", "..%5c", "..\\", "..;/"] {
+    for up in ["../", "%2e%2e/", "..%2f", "%2e%2e%2f", "%252e%252e%252f", "..%c0%af", "..%5c", "..\\", "..;/"]
+    {
         files.push(format!("/{}etc/passwd", up.repeat(12)));
         files.push(format!("/{npub}/{}etc/passwd%00.git", up.repeat(12)));
         files.push(format!("/.well-known/{}etc/passwd", up.repeat(12)));
@@ -167,10 +169,16 @@ fn routes(ground: &Ground, path: &str) -> Vec<(&'static str, Vec<u8>)> {
     let upload = ["Content-Type: application/x-git-upload-pack-request", "Git-Protocol: version=2"];
     let receive = ["Content-Type: application/x-git-receive-pack-request"];
     vec![
-        ("GET info/refs", ground.request("GET", &format!("{path}/info/refs?service=git-upload-pack"), &[], b"")),
+        (
+            "GET info/refs",
+            ground.request("GET", &format!("{path}/info/refs?service=git-upload-pack"), &[], b""),
+        ),
         ("POST git-upload-pack", ground.request("POST", &format!("{path}/git-upload-pack"), &upload, &refs)),
         // Four bytes that ask for nothing: only a repository answers them.
-        ("POST git-receive-pack", ground.request("POST", &format!("{path}/git-receive-pack"), &receive, b"0000")),
+        (
+            "POST git-receive-pack",
+            ground.request("POST", &format!("{path}/git-receive-pack"), &receive, b"0000"),
+        ),
     ]
 }
 
@@ -178,7 +186,8 @@ fn judge(findings: &mut Findings, input: &str, heard: &Heard, victim: &Victim, p
     let Some(reply) = heard.first() else { return findings.no_reply(input, heard) };
     let body = reply.text();
     if let Some(secret) = SECRETS.iter().find(|secret| body.contains(**secret)) {
-        return findings.weak(input, format!("shows a file of the server: HTTP {}, {secret:?}", reply.status));
+        return findings
+            .weak(input, format!("shows a file of the server: HTTP {}, {secret:?}", reply.status));
     }
     let reached = body.contains(&victim.hosted.tip)
         || reply.status == 200 && reply.field("content-type").starts_with("application/x-git-");

@@ -196,7 +196,10 @@ async fn slow_heads(ground: Ground) -> CheckResult<Findings> {
         findings.robust("every slow connection is ended");
     } else {
         let seconds = ground.hold().as_secs();
-        findings.tolerable("slow heads", format!("{open} of {SLOW_HEADS} are still waited for after {seconds} s"));
+        findings.tolerable(
+            "slow heads",
+            format!("{open} of {SLOW_HEADS} are still waited for after {seconds} s"),
+        );
     }
     Ok(findings)
 }

@@ -87,7 +87,9 @@ async fn absolute_form(ground: Ground) -> CheckResult<Findings> {
         let heard = ground.ask(&ground.request("GET", &target, &[], b"")).await?;
         let input = format!("GET {target}");
         match heard.first() {
-            Some(reply) if reply.text().contains("root:") => findings.weak(&input, "shows a file of the server"),
+            Some(reply) if reply.text().contains("root:") => {
+                findings.weak(&input, "shows a file of the server")
+            }
             // RFC 9112, 3.2.2: absolute form is to be accepted; answering for oneself is right.
             _ => findings.answered(&input, &heard),
         }
@@ -171,7 +173,9 @@ async fn header_injection(ground: Ground) -> CheckResult<Findings> {
             }
         }
     }
-    for field in ["Origin: https://a.example%0d%0aX-Injected: yes", "Git-Protocol: version=2%0d%0aX-Injected: yes"] {
+    for field in
+        ["Origin: https://a.example%0d%0aX-Injected: yes", "Git-Protocol: version=2%0d%0aX-Injected: yes"]
+    {
         let heard = ground.ask(&ground.request("OPTIONS", "/", &[field], b"")).await?;
         findings.answered(field, &heard);
     }

@@ -164,9 +164,8 @@ async fn many_tags(ground: Ground) -> CheckResult<Findings> {
     };
     let key = |_: usize| keys::fresh().public_key().to_hex();
     let keys: Vec<String> = (0..MANY / 10).map(key).collect();
-    let maintainers = |draft: Draft| {
-        draft.tag(std::iter::once("maintainers".to_owned()).chain(keys.iter().cloned()))
-    };
+    let maintainers =
+        |draft: Draft| draft.tag(std::iter::once("maintainers".to_owned()).chain(keys.iter().cloned()));
     let state = |draft: &dyn Fn(State) -> State| draft(State::new(&ctx.identifier)).draft();
     let oid = "1".repeat(40);
     let refs = |state: State| {
@@ -175,15 +174,24 @@ async fn many_tags(ground: Ground) -> CheckResult<Findings> {
     let deep = |state: State| state.reference(format!("refs/heads/{}x", "a/".repeat(1_500)), oid.clone());
     let same = |state: State| state.references(vec![("refs/heads/main".to_owned(), oid.clone()); MANY]);
     let drafts: Vec<(&str, Draft)> = vec![
-        ("5,000 clone tags", announced(1, &many("clone", &|number| format!("https://a.example/{number}.git")))),
+        (
+            "5,000 clone tags",
+            announced(1, &many("clone", &|number| format!("https://a.example/{number}.git"))),
+        ),
         ("5,000 relays tags", announced(2, &many("relays", &|number| format!("wss://r{number}.example")))),
         ("5,000 topics", announced(3, &many("t", &|number| format!("topic-{number}")))),
         ("500 maintainers in one tag", announced(4, &maintainers)),
         ("5,000 empty tags", announced(5, &many("", &|_| String::new()))),
-        ("a tag of 5,000 values", announced(6, &|draft| draft.tag((0..MANY).map(|number| number.to_string())))),
+        (
+            "a tag of 5,000 values",
+            announced(6, &|draft| draft.tag((0..MANY).map(|number| number.to_string()))),
+        ),
         ("a description of 100 KB", announced(7, &|draft| draft.tag(["description", &"d".repeat(100_000)]))),
         ("a tag name of 100 KB", announced(8, &|draft| draft.tag([&"n".repeat(100_000), "v"]))),
-        ("a URL of 100 KB", announced(9, &|draft| draft.tag(["clone", &format!("https://{}", "a/".repeat(50_000))]))),
+        (
+            "a URL of 100 KB",
+            announced(9, &|draft| draft.tag(["clone", &format!("https://{}", "a/".repeat(50_000))])),
+        ),
         ("5,000 d tags", announced(10, &many("d", &|number| format!("d-{number}")))),
         ("a state of 5,000 refs", state(&refs)),
         ("a state that names one ref 5,000 times", state(&same)),
@@ -279,7 +287,8 @@ async fn identifiers(ground: Ground) -> CheckResult<Findings> {
 /// The same letter as one code point and as two: other bytes are another repository, on every file system.
 async fn twins(ground: &Ground, findings: &mut Findings) -> CheckResult {
     let ctx = &ground.ctx;
-    let (composed, decomposed) = (format!("{}-\u{fc}", ctx.identifier), format!("{}-u\u{308}", ctx.identifier));
+    let (composed, decomposed) =
+        (format!("{}-\u{fc}", ctx.identifier), format!("{}-u\u{308}", ctx.identifier));
     let announced = ctx.sign(&ctx.owner, ctx.announcement_of(&ctx.owner, &composed).draft());
     if !ctx.publish(&announced).await?.accepted {
         findings.robust("composed letters are refused");
@@ -298,9 +307,8 @@ async fn twins(ground: &Ground, findings: &mut Findings) -> CheckResult {
 async fn extremes(ground: Ground) -> CheckResult<Findings> {
     let mut findings = Findings::new();
     let ctx = &ground.ctx;
-    let announcement = |suffix: &str| {
-        ctx.announcement_of(&ctx.owner, &format!("{}-{suffix}", ctx.identifier)).draft()
-    };
+    let announcement =
+        |suffix: &str| ctx.announcement_of(&ctx.owner, &format!("{}-{suffix}", ctx.identifier)).draft();
     let now = ctx.now();
     let mut drafts = vec![
         ("the year 1970".to_owned(), announcement("zero").at(0)),
@@ -313,16 +321,25 @@ async fn extremes(ground: Ground) -> CheckResult<Findings> {
         ("a tag without a value".to_owned(), announcement("bare").tag(["clone"])),
         ("an empty tag".to_owned(), announcement("empty").tag(Vec::<String>::new())),
         ("a maintainer that is no key".to_owned(), announcement("nokey").tag(["maintainers", "nobody"])),
-        ("a role with times out of order".to_owned(), announcement("role").tag(["M", "x", "9", "1", "-5", "z"])),
+        (
+            "a role with times out of order".to_owned(),
+            announcement("role").tag(["M", "x", "9", "1", "-5", "z"]),
+        ),
         ("a nonce that lies".to_owned(), announcement("nonce").tag(["nonce", "1", "256"])),
         ("a protected event".to_owned(), announcement("protected").tag(["-"])),
         ("a delegation".to_owned(), announcement("delegated").tag(["delegation", "x", "kind=1", "y"])),
-        ("a hundred quotes".to_owned(), (0..100).fold(announcement("quotes"), |draft, number| {
-            draft.tag(["q".to_owned(), format!("{number:064x}")])
-        })),
-        ("a deletion of everything".to_owned(), (0..500).fold(Draft::new(events::DELETION, ""), |draft, number| {
-            draft.tag(["e".to_owned(), format!("{number:064x}")])
-        })),
+        (
+            "a hundred quotes".to_owned(),
+            (0..100).fold(announcement("quotes"), |draft, number| {
+                draft.tag(["q".to_owned(), format!("{number:064x}")])
+            }),
+        ),
+        (
+            "a deletion of everything".to_owned(),
+            (0..500).fold(Draft::new(events::DELETION, ""), |draft, number| {
+                draft.tag(["e".to_owned(), format!("{number:064x}")])
+            }),
+        ),
         ("a deletion of a wild address".to_owned(), Draft::new(events::DELETION, "").tag(["a", "30617:*:*"])),
     ];
     for kind in [0, 2, 4, 1_059, 9_999, 19_999, 20_000, 22_242, 29_999, 39_999, 65_535] {

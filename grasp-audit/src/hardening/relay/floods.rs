@@ -117,9 +117,8 @@ async fn broad_queries(ground: Ground) -> CheckResult<Findings> {
         let last = format!("q{connection}-{}", QUERIES - 1);
         match settled(&ground, socket, &last).await {
             Ok(answer) => findings.robust(answer),
-            Err(reaction @ (Reaction::Closed(Some(_), _))) => findings.tolerable("a connection", reaction),
-            Err(reaction @ (Reaction::Closed(..) | Reaction::Cut)) => findings.tolerable("a connection", reaction),
-            Err(reaction) => findings.weak("the last query of a connection", reaction),
+            Err(Reaction::Silent) => findings.weak("the last query of a connection", "never answered"),
+            Err(reaction) => findings.tolerable("a connection", reaction),
         }
     }
     Ok(findings)
@@ -134,14 +133,21 @@ async fn filters(ground: Ground) -> CheckResult<Findings> {
         ("50,000 authors", vec![json!({"authors": ids(50_000)})]),
         ("50,000 tag values", vec![json!({"#t": values(50_000)})]),
         ("all kinds", vec![json!({"kinds": (0..65_536).collect::<Vec<u32>>(), "limit": 1})]),
-        ("authors, kinds and tags at once", vec![
-            json!({"authors": ids(1_000), "kinds": (0..1_000).collect::<Vec<u32>>(), "#t": values(1_000), "#e": ids(1_000)}),
-        ]),
+        (
+            "authors, kinds and tags at once",
+            vec![
+                json!({"authors": ids(1_000), "kinds": (0..1_000).collect::<Vec<u32>>(), "#t": values(1_000), "#e": ids(1_000)}),
+            ],
+        ),
         ("2,000 filters", (0..2_000).map(|number| json!({"kinds": [number], "limit": 1})).collect()),
-        ("a tag for every letter", vec![{
-            let letters = ('a'..='z').chain('A'..='Z').map(|letter| (format!("#{letter}"), json!(values(20))));
-            Value::Object(letters.collect())
-        }]),
+        (
+            "a tag for every letter",
+            vec![{
+                let letters =
+                    ('a'..='z').chain('A'..='Z').map(|letter| (format!("#{letter}"), json!(values(20))));
+                Value::Object(letters.collect())
+            }],
+        ),
         ("a value of 1 MB", vec![json!({"#t": ["v".repeat(1_000_000)]})]),
         ("a search of 100 KB", vec![json!({"search": "(a*)*".repeat(20_000), "limit": 1})]),
         ("times at both ends", vec![json!({"since": 0, "until": u64::MAX, "limit": 1})]),
@@ -187,11 +193,17 @@ async fn subscriptions(ground: Ground) -> CheckResult<Findings> {
             Ok(true) => taken += 1,
             Ok(false) => refused += 1,
             Err(reaction @ (Reaction::Closed(..) | Reaction::Cut)) => {
-                findings.tolerable("2,000 subscriptions", format!("after {taken} the connection is ended: {reaction}"));
+                findings.tolerable(
+                    "2,000 subscriptions",
+                    format!("after {taken} the connection is ended: {reaction}"),
+                );
                 return Ok(findings);
             }
             Err(reaction) => {
-                findings.weak("2,000 subscriptions", format!("{} were not answered: {reaction}", SUBSCRIPTIONS - taken - refused));
+                findings.weak(
+                    "2,000 subscriptions",
+                    format!("{} were not answered: {reaction}", SUBSCRIPTIONS - taken - refused),
+                );
                 return Ok(findings);
             }
         }
@@ -200,7 +212,9 @@ async fn subscriptions(ground: Ground) -> CheckResult<Findings> {
         Some(stated) if taken > stated => {
             findings.weak("2,000 subscriptions", format!("{taken} are open, although {stated} are stated"));
         }
-        None if refused == 0 => findings.tolerable("2,000 subscriptions", "all are open: no bound is stated or found"),
+        None if refused == 0 => {
+            findings.tolerable("2,000 subscriptions", "all are open: no bound is stated or found")
+        }
         _ => findings.robust(format!("{taken} are open, {refused} refused")),
     }
     let mut second = ground.ctx.relay().await;
@@ -248,7 +262,10 @@ async fn events(ground: Ground) -> CheckResult<Findings> {
                 return Ok(findings);
             }
             Err(reaction @ (Reaction::Closed(..) | Reaction::Cut)) => {
-                findings.tolerable("2,000 events", format!("after {answered} the connection is ended: {reaction}"));
+                findings.tolerable(
+                    "2,000 events",
+                    format!("after {answered} the connection is ended: {reaction}"),
+                );
                 return Ok(findings);
             }
             Err(reaction) => {
@@ -294,7 +311,10 @@ async fn vanishing(ground: Ground) -> CheckResult<Findings> {
     for _ in 0..VANISHING {
         let mut socket = ground.socket().await?;
         let request: Vec<Value> = [json!("REQ"), json!("gone")].into_iter().chain(filters.clone()).collect();
-        let frames = [Frame::text(Value::Array(request).to_string()), Frame::text(json!(["COUNT", "c", {}]).to_string())];
+        let frames = [
+            Frame::text(Value::Array(request).to_string()),
+            Frame::text(json!(["COUNT", "c", {}]).to_string()),
+        ];
         socket.send_as(&frames, Meanwhile::IsDeaf).await?;
         sockets.push(socket);
     }

@@ -109,7 +109,10 @@ async fn broken(ground: Ground) -> CheckResult<Findings> {
         ("a continuation of nothing", vec![Frame::new(CONTINUATION, REQUEST)]),
         ("a new message within one", vec![request().unfinished(), request()]),
         ("a binary message within a text", vec![request().unfinished(), Frame::new(BINARY, "x")]),
-        ("RSV1 on a continuation", vec![Frame::new(TEXT, "[").unfinished(), Frame::new(CONTINUATION, "]").reserved(4)]),
+        (
+            "RSV1 on a continuation",
+            vec![Frame::new(TEXT, "[").unfinished(), Frame::new(CONTINUATION, "]").reserved(4)],
+        ),
     ];
     each_breaks(&ground, inputs).await
 }
@@ -129,7 +132,9 @@ async fn lengths(ground: Ground) -> CheckResult<Findings> {
 }
 
 async fn invalid_utf8(ground: Ground) -> CheckResult<Findings> {
-    let with = |bytes: &[u8]| Frame::new(TEXT, [&b"[\"REQ\",\"u\",{\"limit\":0,\"x\":\""[..], bytes, b"\"}]"].concat());
+    let with = |bytes: &[u8]| {
+        Frame::new(TEXT, [&b"[\"REQ\",\"u\",{\"limit\":0,\"x\":\""[..], bytes, b"\"}]"].concat())
+    };
     let inputs = vec![
         ("a lone continuation byte", vec![with(b"\x80")]),
         ("an overlong slash", vec![with(b"\xc0\xaf")]),
@@ -139,7 +144,10 @@ async fn invalid_utf8(ground: Ground) -> CheckResult<Findings> {
         ("cut at the end", vec![Frame::new(TEXT, [REQUEST.as_bytes(), b"\xe2\x82"].concat())]),
         (
             "cut between fragments and never finished",
-            vec![Frame::new(TEXT, "[\u{e4}".as_bytes()[..2].to_vec()).unfinished(), Frame::new(CONTINUATION, "]")],
+            vec![
+                Frame::new(TEXT, "[\u{e4}".as_bytes()[..2].to_vec()).unfinished(),
+                Frame::new(CONTINUATION, "]"),
+            ],
         ),
     ];
     each_breaks(&ground, inputs).await
@@ -193,10 +201,14 @@ async fn fragments(ground: Ground) -> CheckResult<Findings> {
         let mut socket = ground.socket().await?;
         socket.send(&frames).await?;
         let reaction = socket
-            .still_there(|message| matches!(message, crate::target::message::RelayMessage::Eose(id) if id == "pieces"))
+            .still_there(
+                |message| matches!(message, crate::target::message::RelayMessage::Eose(id) if id == "pieces"),
+            )
             .await?;
         match reaction {
-            Reaction::Ignored => findings.tolerable(input, "not understood, although RFC 6455 (5.4) allows it"),
+            Reaction::Ignored => {
+                findings.tolerable(input, "not understood, although RFC 6455 (5.4) allows it")
+            }
             other => findings.understood(input, &other),
         }
     }
@@ -208,7 +220,9 @@ async fn fragments(ground: Ground) -> CheckResult<Findings> {
     socket.send(&[Frame::new(PING, "still there?")]).await?;
     let next = socket.next(ground.answer_within()).await;
     match next {
-        super::super::frames::Next::Quiet => findings.weak("a message that never ends", "no answer to a ping within it"),
+        super::super::frames::Next::Quiet => {
+            findings.weak("a message that never ends", "no answer to a ping within it")
+        }
         _ => findings.robust("a message that never ends is held or refused"),
     }
     Ok(findings)
@@ -265,7 +279,9 @@ async fn handshakes(ground: Ground) -> CheckResult<Findings> {
     for (input, request) in wrong {
         let heard = ground.ask(request.as_bytes()).await?;
         match heard.first() {
-            Some(reply) if (200..300).contains(&reply.status) => findings.robust("answered as an ordinary request"),
+            Some(reply) if (200..300).contains(&reply.status) => {
+                findings.robust("answered as an ordinary request")
+            }
             _ => findings.refusal(input, &heard),
         }
     }
@@ -282,7 +298,8 @@ async fn handshakes(ground: Ground) -> CheckResult<Findings> {
         match heard.first() {
             Some(reply) if reply.status == 101 => {
                 let agreed = (reply.field("sec-websocket-extensions"), reply.field("sec-websocket-protocol"));
-                let impossible = agreed.0.contains("=99") || agreed.0.contains("=0") || agreed.0.contains("x-unknown");
+                let impossible =
+                    agreed.0.contains("=99") || agreed.0.contains("=0") || agreed.0.contains("x-unknown");
                 if impossible {
                     findings.weak(input, format!("agrees to {agreed:?}"));
                 } else {

@@ -59,11 +59,8 @@ async fn malformed(ground: Ground) -> CheckResult<Findings> {
     let mut socket = ground.socket().await?;
     for message in malformed_messages() {
         socket.text(message.text).await?;
-        let reaction = if message.lenient {
-            socket.still_there(|_| true).await?
-        } else {
-            socket.reaction().await?
-        };
+        let reaction =
+            if message.lenient { socket.still_there(|_| true).await? } else { socket.reaction().await? };
         if message.lenient {
             findings.understood(message.name, &reaction);
         } else {
@@ -163,7 +160,10 @@ async fn odd(ground: Ground) -> CheckResult<Findings> {
         ("a raw control byte", "[\"REQ\",\"a\u{1}b\",{\"limit\":0}]".to_owned()),
         ("escapes everywhere", r#"["\u0052\u0045\u0051","odd",{"\u006cimit":0}]"#.to_owned()),
         ("noncharacters", "[\"REQ\",\"\u{ffff}\u{fdd0}\",{\"limit\":0}]".to_owned()),
-        ("a name of the language", r#"["REQ","__proto__",{"__proto__":{"limit":9},"constructor":1,"limit":0}]"#.to_owned()),
+        (
+            "a name of the language",
+            r#"["REQ","__proto__",{"__proto__":{"limit":9},"constructor":1,"limit":0}]"#.to_owned(),
+        ),
     ] {
         socket.text(text).await?;
         let reaction = socket.still_there(|_| true).await?;

@@ -130,7 +130,9 @@ async fn flood(ground: Ground) -> CheckResult<Findings> {
         let answer = socket
             .hear(ground.answer_within(), |message| match message {
                 RelayMessage::NegMsg { .. } => Some(true),
-                RelayMessage::NegErr { .. } | RelayMessage::Closed { .. } | RelayMessage::Notice(_) => Some(false),
+                RelayMessage::NegErr { .. } | RelayMessage::Closed { .. } | RelayMessage::Notice(_) => {
+                    Some(false)
+                }
                 _ => None,
             })
             .await;
@@ -138,11 +140,17 @@ async fn flood(ground: Ground) -> CheckResult<Findings> {
             Ok(true) => opened += 1,
             Ok(false) => refused += 1,
             Err(reaction @ (Reaction::Closed(..) | Reaction::Cut)) => {
-                findings.tolerable("200 reconciliations", format!("after {opened} the connection is ended: {reaction}"));
+                findings.tolerable(
+                    "200 reconciliations",
+                    format!("after {opened} the connection is ended: {reaction}"),
+                );
                 return Ok(findings);
             }
             Err(reaction) => {
-                findings.weak("200 reconciliations", format!("{} were not answered: {reaction}", SESSIONS - opened - refused));
+                findings.weak(
+                    "200 reconciliations",
+                    format!("{} were not answered: {reaction}", SESSIONS - opened - refused),
+                );
                 return Ok(findings);
             }
         }

@@ -84,7 +84,9 @@ async fn ended(ground: &Ground, findings: &mut Findings, wires: Vec<(&'static st
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         match wire.hear_the_end(left).await {
             Some(_) => findings.robust("the connection is ended"),
-            None => findings.weak(what, "the connection is kept, although its client has said that it is done"),
+            None => {
+                findings.weak(what, "the connection is kept, although its client has said that it is done")
+            }
         }
     }
 }
@@ -125,7 +127,8 @@ async fn slow_writers(ground: Ground) -> CheckResult<Findings> {
 async fn deaf(ground: Ground) -> CheckResult<Findings> {
     let mut findings = Findings::new();
     let mut sockets = Vec::new();
-    let question = |number: usize| Frame::text(json!(["REQ", format!("deaf-{number}"), {"limit": 5_000}]).to_string());
+    let question =
+        |number: usize| Frame::text(json!(["REQ", format!("deaf-{number}"), {"limit": 5_000}]).to_string());
     let questions: Vec<Frame> = (0..QUESTIONS).map(question).collect();
     for _ in 0..CLIENTS {
         let Ok(mut socket) = ground.socket().await else { break };
@@ -138,7 +141,9 @@ async fn deaf(ground: Ground) -> CheckResult<Findings> {
     findings.robust(format!("others are served beside {} deaf clients", sockets.len()));
     for socket in &mut sockets {
         match socket.next(ground.answer_within()).await {
-            super::super::frames::Next::Quiet => findings.weak("a deaf client that reads again", "gets nothing"),
+            super::super::frames::Next::Quiet => {
+                findings.weak("a deaf client that reads again", "gets nothing")
+            }
             super::super::frames::Next::Ended(_) => findings.robust("the connection is ended"),
             super::super::frames::Next::Said(_) => findings.robust("goes on where it stopped"),
         }
