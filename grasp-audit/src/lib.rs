@@ -10,6 +10,7 @@ pub mod check;
 pub mod context;
 pub mod document;
 pub mod escape;
+pub mod hardening;
 pub mod ledger;
 pub mod page;
 pub mod probe;
