@@ -6,7 +6,7 @@ AUDIT    ?=
 CARGO    ?= cargo
 RELEASE  := target/release
 
-.PHONY: help audit test lint bench serve build setup
+.PHONY: help audit test lint bench serve image build setup
 
 help: ## What can be made here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -33,6 +33,9 @@ bench: setup ## Speed and memory, each beside a baseline measured in the same ru
 	$(CARGO) build --release --locked -p grasp-server
 	$(CARGO) build --release --locked -p spec-tests --bin bench
 	$(RELEASE)/bench $(BENCH)
+
+image: build ## Builds the images grasp-server and grasp-audit, without any registry
+	@./.ci/engine ./.ci/image
 
 serve: build ## Runs the server here, with its data below ./data
 	$(RELEASE)/grasp-server
