@@ -18,7 +18,9 @@ const WITHIN: Duration = Duration::from_secs(4);
 #[derive(Debug, thiserror::Error)]
 pub enum Unwell {
     /// The settings leave the port to the system, so it cannot be known here.
-    #[error("NGIT_BIND_ADDRESS leaves the port to the system, so where the server listens cannot be told; name a port")]
+    #[error(
+        "NGIT_BIND_ADDRESS leaves the port to the system, so where the server listens cannot be told; name a port"
+    )]
     PortUnknown,
     /// Nobody listens, or whoever does speaks no HTTP.
     #[error("no answer from http://{address}/healthz: {why}")]
@@ -68,7 +70,8 @@ fn reached_at(bind: SocketAddr) -> Option<SocketAddr> {
 async fn status(address: SocketAddr) -> Result<StatusCode, Box<dyn std::error::Error + Send + Sync>> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::get("/healthz").header(header::HOST, address.to_string()).body(Empty::<Bytes>::new())?;
+    let request =
+        Request::get("/healthz").header(header::HOST, address.to_string()).body(Empty::<Bytes>::new())?;
     tokio::select! {
         response = sender.send_request(request) => Ok(response?.status()),
         ended = connection => Err(ended.err().map_or_else(|| "the connection was closed".into(), Into::into)),
