@@ -4,7 +4,10 @@
 //! where other code would return an error. It knows the server's folders, which the suite does not.
 
 pub mod browser;
+pub mod container;
 pub mod disk;
+pub mod elsewhere;
+pub mod engine;
 pub mod gate;
 pub mod instance;
 pub mod process;
