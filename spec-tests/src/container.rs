@@ -190,8 +190,12 @@ impl Container {
 impl Drop for Container {
     fn drop(&mut self) {
         if std::thread::panicking() && !self.id.is_empty() {
-            let log = engine::docker(&["logs", "--tail", "60", &self.id]);
-            eprintln!("---- log of the container at {}\n{}", self.authority, log.unwrap_or_default());
+            eprintln!(
+                "---- log of the container at {}
+{}",
+                self.authority,
+                engine::log(&self.id, 60)
+            );
         }
         drop(self.commands.take());
         let deadline = Instant::now() + GONE_WITHIN;

@@ -27,14 +27,28 @@ pub enum EngineError {
 /// # Errors
 /// When it fails.
 pub fn docker<S: AsRef<OsStr>>(arguments: &[S]) -> Result<String, EngineError> {
-    let Output { status, stdout, stderr } =
-        Command::new("docker").args(arguments).output().map_err(EngineError::NoClient)?;
-    if status.success() {
-        return Ok(String::from_utf8_lossy(&stdout).trim().to_owned());
+    let output = run(arguments)?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }
-    let command =
-        arguments.iter().map(|argument| argument.as_ref().to_string_lossy()).collect::<Vec<_>>().join(" ");
-    Err(EngineError::Refused { command, said: String::from_utf8_lossy(&stderr).trim().to_owned() })
+    let words = arguments.iter().map(|argument| argument.as_ref().to_string_lossy());
+    let command = words.collect::<Vec<_>>().join(" ");
+    Err(EngineError::Refused { command, said: String::from_utf8_lossy(&output.stderr).trim().to_owned() })
+}
+
+/// The last `lines` lines that a container has written, on standard output and on standard error.
+#[must_use]
+pub fn log(container: &str, lines: usize) -> String {
+    match run(&["logs", "--tail", &lines.to_string(), container]) {
+        Ok(output) => {
+            [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat()
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+fn run<S: AsRef<OsStr>>(arguments: &[S]) -> Result<Output, EngineError> {
+    Command::new("docker").args(arguments).output().map_err(EngineError::NoClient)
 }
 
 /// The version of its programming interface, `1.41`, when an engine answers.
