@@ -23,7 +23,7 @@ fn is_unseen(c: char) -> bool {
 #[must_use]
 pub fn markdown(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return plain(text);
     }
     let part = |(position, part): (usize, &&str)| {

@@ -41,7 +41,7 @@ pub fn prose(text: &str) -> Markup {
     let text = visible(text);
     let parts: Vec<&str> = text.split('`').collect();
     html! {
-        @if parts.len() % 2 == 0 { (text) }
+        @if parts.len().is_multiple_of(2) { (text) }
         @else {
             @for (position, part) in parts.iter().enumerate() {
                 @if position % 2 == 0 { (part) } @else { code { (part) } }

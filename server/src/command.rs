@@ -1,10 +1,12 @@
-//! The command: reads the settings, runs the server until it is told to stop.
+//! The command: reads the settings, runs the server until it is told to stop, or asks one that runs how it is.
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use crate::config::{self, Cli, Config, ConfigError, EffectiveValue};
+use crate::healthcheck;
 use crate::server::Server;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -28,8 +30,10 @@ pub fn run() -> ExitCode {
             return ExitCode::from(BAD_SETTINGS);
         }
     };
-    if matches.subcommand_name() == Some("check-config") {
-        return show(&values, &unknown);
+    match matches.subcommand_name() {
+        Some("check-config") => return show(&values, &unknown),
+        Some("healthcheck") => return block_on(healthcheck(config.bind_address)),
+        _ => {}
     }
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
@@ -40,7 +44,7 @@ pub fn run() -> ExitCode {
     for name in unknown {
         tracing::warn!(name, "this variable is no setting of this server");
     }
-    start(config)
+    block_on(serve(config))
 }
 
 type Settings = (Config, Vec<EffectiveValue>, Vec<String>);
@@ -78,7 +82,7 @@ fn show(values: &[EffectiveValue], unknown: &[String]) -> ExitCode {
     }
 }
 
-fn start(config: Config) -> ExitCode {
+fn block_on(work: impl Future<Output = Result<(), Box<dyn std::error::Error>>>) -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(failed) => {
@@ -86,13 +90,19 @@ fn start(config: Config) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(serve(config)) {
+    match runtime.block_on(work) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {
             complain(&format!("error: {failed}"));
             ExitCode::FAILURE
         }
     }
+}
+
+async fn healthcheck(bind: SocketAddr) -> Result<(), Box<dyn std::error::Error>> {
+    healthcheck::ask(bind).await?;
+    writeln!(io::stdout(), "ok")?;
+    Ok(())
 }
 
 async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {

@@ -12,6 +12,7 @@ pub mod config;
 pub mod directory;
 pub mod fault;
 pub mod git;
+pub mod healthcheck;
 pub mod house;
 pub mod http;
 pub mod intake;

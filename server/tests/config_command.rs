@@ -84,6 +84,31 @@ fn the_help_names_every_setting() {
     }
 }
 
+/// What `healthcheck` says of a server bound to `address`: its exit code and what it printed.
+fn healthcheck(folder: &Path, address: &str) -> (Option<i32>, String) {
+    let output = command(folder).args(["--bind-address", address, "healthcheck"]).output().unwrap();
+    let (said, complained) = text(&output);
+    (output.status.code(), said + &complained)
+}
+
+#[test]
+fn a_health_check_of_what_cannot_answer_fails_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, told) = healthcheck(folder.path(), "127.0.0.1:0");
+    assert_eq!(code, Some(1));
+    assert!(told.contains("name a port"), "{told}");
+
+    // Bound and never served: the port is taken, and nobody says anything on it but the end.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let mute = std::thread::spawn(move || drop(taken.accept().unwrap()));
+    let (code, told) = healthcheck(folder.path(), &address.to_string());
+    assert_eq!(code, Some(1));
+    assert!(told.contains(&format!("no answer from http://{address}/healthz")), "{told}");
+    mute.join().unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "asking writes nothing");
+}
+
 #[test]
 fn a_first_start_needs_nothing_and_a_signal_ends_it() {
     let folder = tempfile::tempdir().unwrap();
@@ -99,6 +124,8 @@ fn a_first_start_needs_nothing_and_a_signal_ends_it() {
         assert_ne!(log.read_line(&mut line).unwrap(), 0, "the server ended");
     }
     assert!(folder.path().join(grasp_server::owner_key::FILE).exists());
+    let address = line.trim().rsplit("address=").next().unwrap();
+    assert_eq!(healthcheck(folder.path(), address), (Some(0), "ok\n".to_owned()));
     let killed = Command::new("kill").arg(server.id().to_string()).status().unwrap();
     assert!(killed.success());
     let mut rest = String::new();

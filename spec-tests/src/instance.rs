@@ -306,15 +306,7 @@ impl Instance {
     /// # Panics
     /// When the server cannot be reached.
     pub async fn context(&self, name: &str) -> Context {
-        let identifier = format!("{name}-{}", keys::random_suffix(8));
-        Context::new(
-            self.target().await,
-            keys::fresh(),
-            identifier,
-            Expiry::default(),
-            Arc::new(Transcript::new()),
-            Arc::default(),
-        )
+        context(self.target().await, name)
     }
 }
 
@@ -333,6 +325,20 @@ impl Drop for Instance {
 fn tail(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
     lines[lines.len().saturating_sub(60)..].join("\n")
+}
+
+/// A world of the suite's at `target`: keys, an identifier that begins with `name`, recording clients.
+#[must_use]
+pub fn context(target: Arc<Target>, name: &str) -> Context {
+    let identifier = format!("{name}-{}", keys::random_suffix(8));
+    Context::new(
+        target,
+        keys::fresh(),
+        identifier,
+        Expiry::default(),
+        Arc::new(Transcript::new()),
+        Arc::default(),
+    )
 }
 
 /// A connection to the relay of `target`.

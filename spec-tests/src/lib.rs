@@ -3,7 +3,12 @@
 //! This library is the harness that the tests share. What it cannot do ends the test with a reason, so it panics
 //! where other code would return an error. It knows the server's folders, which the suite does not.
 
+pub mod browser;
+pub mod container;
 pub mod disk;
+pub mod elsewhere;
+pub mod engine;
+pub mod gate;
 pub mod instance;
 pub mod process;
 pub mod raw_push;

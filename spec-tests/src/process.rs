@@ -16,14 +16,20 @@ pub fn ticks(pid: u32) -> Option<u64> {
     Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
 }
 
-/// The command lines of the running processes whose parent is `pid`; those that only wait to be buried do not count.
+/// The running processes whose parent is `pid`; those that only wait to be buried do not count.
 #[must_use]
-pub fn children(pid: u32) -> Vec<String> {
+pub fn child_ids(pid: u32) -> Vec<u32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let ids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let of_parent = |id: &u32| {
         stat(*id).is_some_and(|fields| fields.get(1) == Some(&pid.to_string()) && fields[0] != "Z")
     };
+    ids.filter(of_parent).collect()
+}
+
+/// The command lines of [`child_ids`].
+#[must_use]
+pub fn children(pid: u32) -> Vec<String> {
     let command = |id: u32| fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
-    ids.filter(of_parent).map(|id| command(id).replace('\0', " ")).collect()
+    child_ids(pid).into_iter().map(|id| command(id).replace('\0', " ")).collect()
 }

@@ -15,6 +15,10 @@ use crate::catalogue::{self, Level, REQUIREMENTS};
 
 /// What became of one server.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are as many as URLs on a command line, and nearly all are reports"
+)]
 pub enum Examined {
     /// It was examined.
     Report(Report),

@@ -54,6 +54,9 @@ impl Cli {
             .subcommand(Command::new("check-config").about(
                 "Check the settings, print those in force and where each came from; exits with 2 when something is wrong",
             ))
+            .subcommand(Command::new("healthcheck").about(
+                "Ask the server that runs with these settings on this machine whether it is well: 0 when it is, 1 when not",
+            ))
     }
 
     /// What was given.

@@ -38,8 +38,11 @@ fn renamed(which: fn(&str) -> bool, name: fn(&str) -> String) -> impl Fn() -> Li
     }
 }
 
+/// What becomes of a live event, told the id of its subscription.
+type Lie = Box<dyn FnMut(&str, &Value) -> Fate + Send>;
+
 /// Hears the events of live subscriptions, with the id of the subscription and whether EOSE has come.
-fn live(new: fn() -> Box<dyn FnMut(&str, &Value) -> Fate + Send>) -> impl Fn() -> Lies {
+fn live(new: fn() -> Lie) -> impl Fn() -> Lies {
     move || {
         Lies::default().relay(move || {
             let (mut ended, mut lie) = (BTreeSet::new(), new());
