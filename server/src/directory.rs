@@ -108,6 +108,15 @@ impl Directory {
             .collect()
     }
 
+    /// Whether a repository of this identifier is hosted here, served or waiting.
+    #[must_use]
+    pub fn hosts(&self, identifier: &Identifier) -> bool {
+        let owners = self.owners.get(identifier).into_iter().flatten();
+        owners
+            .map(|owner| Coordinate::new(*owner, identifier.clone()))
+            .any(|repository| self.standing(&repository).is_some_and(|standing| standing.hosted))
+    }
+
     /// How many repositories are hosted here.
     #[must_use]
     pub fn hosted(&self) -> usize {

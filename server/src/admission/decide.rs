@@ -78,16 +78,17 @@ pub fn state(family: &Family, new: &State) -> Decision {
     ))
 }
 
-/// Judges a pull request or an update of one. `served` and `waiting` say which of the repositories that it names are
-/// hosted here.
+/// Judges a pull request or an update of one. `contributed`: it names its author's own repository here, and this server
+/// takes those (GRASP-06). `served` and `waiting` say which of the repositories that it names are hosted here.
 #[must_use]
 pub fn pull_request(
     new: &PullRequest,
+    contributed: bool,
     served: impl Fn(&Coordinate) -> bool,
     waiting: impl Fn(&Coordinate) -> bool,
 ) -> Decision {
     let welcome = fault::is("pull-requests-to-waiting") && new.repositories.iter().any(&waiting);
-    if welcome || new.repositories.iter().any(served) {
+    if contributed || welcome || new.repositories.iter().any(served) {
         return Decision::Wait;
     }
     let reason = if new.repositories.is_empty() {

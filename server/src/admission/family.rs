@@ -102,13 +102,21 @@ pub struct Family {
     pub states: BTreeMap<PublicKey, Slot<State>>,
     /// Pull requests and updates in purgatory that name a repository of this identifier.
     pub pulls: BTreeMap<EventId, PullRequest>,
+    /// Those of them that this service takes for its contributors' repositories (GRASP-06), hosted or not.
+    pub contributed: BTreeSet<EventId>,
 }
 
 impl Family {
     /// Nothing known yet.
     #[must_use]
     pub const fn new(identifier: Identifier) -> Self {
-        Self { identifier, announcements: BTreeMap::new(), states: BTreeMap::new(), pulls: BTreeMap::new() }
+        Self {
+            identifier,
+            announcements: BTreeMap::new(),
+            states: BTreeMap::new(),
+            pulls: BTreeMap::new(),
+            contributed: BTreeSet::new(),
+        }
     }
 
     /// The newest announcement of each author, as [`maintainer_set`] wants them.

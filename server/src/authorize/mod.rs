@@ -3,7 +3,10 @@
 //! Pure. Requirements G01/git/push-aligned, /push-unauthorised, /nostr-refs and the decision table. A push has no
 //! user: what makes it right is that it leads to exactly what somebody with authority has signed.
 
+mod contribution;
 mod refusal;
+
+pub use contribution::contribution;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +31,8 @@ pub enum NamedEvent {
         /// One of its `a` tags names a repository of this identifier.
         names_identifier: bool,
     },
+    /// A pull request by somebody else than the contributor whose repository is pushed to (GRASP-06).
+    OtherSigner,
     /// Some other event.
     Other,
 }
@@ -82,21 +87,26 @@ pub fn authorize(facts: &PushFacts<'_>, commands: &[RefCommand]) -> Ruling {
                     .cloned()
                     .unwrap_or_else(|| "refused with the others of this push".to_owned())),
             },
-            Namespace::Nostr => judge_nostr_ref(facts, command, &mut ruling),
+            Namespace::Nostr => judge_nostr_ref(facts.current, facts.events, command, &mut ruling),
             Namespace::Other => Err(refusal::other_namespace()),
         };
         ruling.results.push(result);
     }
-    // One pack, one fate: what nobody has signed must not come into the family with what somebody has.
-    if ruling.promotes.is_some() || !ruling.signed.is_empty() {
-        for (id, _) in std::mem::take(&mut ruling.unsigned) {
-            let name = RefName::nostr(&id);
-            for (result, _) in ruling.results.iter_mut().zip(commands).filter(|(_, c)| c.name == name) {
-                *result = Err(refusal::unsigned_with_signed());
-            }
+    keep_apart(&mut ruling, commands);
+    ruling
+}
+
+/// One pack, one fate: what nobody has signed must not come into the family with what somebody has.
+fn keep_apart(ruling: &mut Ruling, commands: &[RefCommand]) {
+    if ruling.promotes.is_none() && ruling.signed.is_empty() {
+        return;
+    }
+    for (id, _) in std::mem::take(&mut ruling.unsigned) {
+        let name = RefName::nostr(&id);
+        for (result, _) in ruling.results.iter_mut().zip(commands).filter(|(_, c)| c.name == name) {
+            *result = Err(refusal::unsigned_with_signed());
         }
     }
-    ruling
 }
 
 /// The state that the commands make true (`None`: all is in place already), or why not, by ref.
@@ -188,12 +198,17 @@ fn forbidden(commands: &[&RefCommand], now: &BTreeMap<&RefName, Oid>) -> Option<
     (!refused.is_empty()).then_some(refused)
 }
 
-fn judge_nostr_ref(facts: &PushFacts<'_>, command: &RefCommand, ruling: &mut Ruling) -> Result<(), String> {
+fn judge_nostr_ref(
+    current: &BTreeMap<RefName, Oid>,
+    events: &BTreeMap<EventId, NamedEvent>,
+    command: &RefCommand,
+    ruling: &mut Ruling,
+) -> Result<(), String> {
     let Some(id) = command.name.nostr_event() else {
         let forgiven = fault::is("nostr-names-unchecked");
         return if forgiven { Ok(()) } else { Err(refusal::malformed_nostr_ref()) };
     };
-    let current = facts.current.get(&command.name).copied();
+    let current = current.get(&command.name).copied();
     if current == Some(command.new) {
         return Ok(());
     }
@@ -203,7 +218,7 @@ fn judge_nostr_ref(facts: &PushFacts<'_>, command: &RefCommand, ruling: &mut Rul
     if command.new.is_zero() {
         return Err(refusal::nostr_deletion(current.is_some()));
     }
-    match facts.events.get(&id).copied().unwrap_or(NamedEvent::Unknown) {
+    match events.get(&id).copied().unwrap_or(NamedEvent::Unknown) {
         NamedEvent::PullRequest { .. } if fault::is("nostr-refs-before-the-event") => {
             Err("the event is here already".to_owned())
         }
@@ -222,6 +237,7 @@ fn judge_nostr_ref(facts: &PushFacts<'_>, command: &RefCommand, ruling: &mut Rul
         }
         NamedEvent::PullRequest { names_identifier: false, .. } => Err(refusal::foreign_pull_request()),
         NamedEvent::PullRequest { tip, .. } => Err(refusal::other_tip(tip)),
+        NamedEvent::OtherSigner => Err(refusal::other_signer()),
         NamedEvent::Other => Err(refusal::no_pull_request()),
         NamedEvent::Unknown => {
             ruling.unsigned.push((id, command.new));

@@ -12,7 +12,7 @@ use crate::admission::deletion::{Targets, foreign_only};
 use crate::admission::related::{Address, Relations};
 use crate::fault;
 use crate::house::{House, HouseError};
-use crate::nip34::{ANNOUNCEMENT, Announcement, ISSUE, Identifier, PullRequest};
+use crate::nip34::{ANNOUNCEMENT, Announcement, Coordinate, ISSUE, Identifier, PullRequest};
 use crate::promotion::meeting::Meeting;
 use crate::purgatory;
 
@@ -161,7 +161,7 @@ impl Meeting<'_> {
         {
             let repository = announcement.coordinate();
             let hosted = self.family(&repository.identifier).is_some_and(|f| f.is_hosted(&repository.owner));
-            if hosted {
+            if hosted && !fault::is("retired-is-served") {
                 self.retire(&repository);
             }
         }
@@ -169,6 +169,8 @@ impl Meeting<'_> {
             && !fault::is("pull-request-refs-stay")
         {
             for repository in pull.repositories {
+                let contributed = Coordinate::new(pull.author, repository.identifier.clone());
+                self.contributed_ref(contributed, &pull.id, None);
                 self.nostr_ref(repository, &pull.id, None);
             }
         }

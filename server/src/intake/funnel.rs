@@ -19,6 +19,7 @@ use crate::nip34::{
 };
 use crate::promotion::meeting::Meeting;
 use crate::purgatory;
+use crate::purgatory::unsigned::{Place, Upload};
 use crate::store::events::Saved;
 use crate::store::tables::Table;
 
@@ -281,7 +282,8 @@ impl House {
         };
         let served = |repository: &Coordinate| standing(repository).is_some_and(|standing| standing.served);
         let waiting = |repository: &Coordinate| standing(repository).is_some_and(|standing| !standing.served);
-        if let Decision::Refuse(refusal) = decide::pull_request(&new, served, waiting) {
+        let contributed = self.is_contributed(&new);
+        if let Decision::Refuse(refusal) = decide::pull_request(&new, contributed, served, waiting) {
             return Ok(refusal.into());
         }
         let mut families = Vec::new();
@@ -291,10 +293,13 @@ impl House {
         let mut meeting = Meeting::new(self, families);
         let uploads = self.unsigned.lock().for_event(&new.id);
         for upload in uploads {
-            let named = identifiers.contains(&upload.repository.identifier);
-            let objects = upload.objects(&self.plan.git_data);
-            if let Some(objects) = objects.filter(|_| named && Some(upload.tip) == new.tip) {
-                self.adopt(&upload.repository.identifier, &objects, &[upload.tip]).await?;
+            if is_of(&upload, &new, identifiers) {
+                if let Some(objects) = upload.objects(&self.plan.git_data) {
+                    self.adopt(&upload.repository.identifier, &objects, &[upload.tip]).await?;
+                }
+                if upload.place == Place::Contributed {
+                    meeting.contributed_ref(upload.repository.clone(), &new.id, new.tip);
+                }
             }
             if fault::is("other-tips-stay") && Some(upload.tip) != new.tip {
                 continue;
@@ -439,6 +444,13 @@ impl House {
             Answer::no("blocked: another identifier of yours here has the same first 182 bytes; choose a shorter one")
         }))
     }
+}
+
+/// Whether an upload is what a pull request names: its tip, for one of its identifiers, and where the repository is a
+/// contributor's own, pushed to its signer's.
+fn is_of(upload: &Upload, pull: &PullRequest, identifiers: &BTreeSet<Identifier>) -> bool {
+    let signer = upload.place == Place::Hosted || upload.repository.owner == pull.author;
+    signer && identifiers.contains(&upload.repository.identifier) && Some(upload.tip) == pull.tip
 }
 
 fn duplicate() -> Answer {

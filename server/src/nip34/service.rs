@@ -79,6 +79,15 @@ impl ServiceDomain {
         })
     }
 
+    /// Whether a `clone` entry is `http(s)://<domain>/prs/<npub>/<identifier>.git` of this contributor and identifier
+    /// (GRASP-06).
+    #[must_use]
+    pub fn is_contribution_url(&self, url: &str, repository: &Coordinate) -> bool {
+        let Some(path) = self.rest_of(url, Scheme::Git) else { return false };
+        let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+        matches!(segments[..], ["prs", npub, name] if Coordinate::from_path(npub, name).as_ref() == Some(repository))
+    }
+
     /// What follows the authority, when scheme and authority are ours; without query and fragment.
     fn rest_of<'a>(&self, url: &'a str, wanted: Scheme) -> Option<&'a str> {
         let (scheme, rest) = url.trim().split_once("://")?;

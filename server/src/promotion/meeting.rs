@@ -17,7 +17,7 @@ use crate::nip34::{
     ANNOUNCEMENT, Coordinate, Identifier, Oid, PULL_REQUEST, PULL_REQUEST_UPDATE, PullRequest, RefName, STATE,
 };
 use crate::purgatory::Waiting;
-use crate::purgatory::unsigned::Upload;
+use crate::purgatory::unsigned::{Place, Upload};
 use crate::store::tables::Write;
 
 /// A change in the making. Nothing is written before [`Meeting::commit`].
@@ -32,6 +32,8 @@ pub(crate) struct Meeting<'h> {
     pub(super) uploads: Vec<Upload>,
     /// Other writes of the same batch.
     pub(super) writes: Vec<Write>,
+    /// Changes of `refs/nostr/` in contributors' repositories: set, or removed.
+    pub(super) contributed: BTreeMap<Coordinate, BTreeMap<RefName, Option<Oid>>>,
     /// Changes of `refs/nostr/`: set, or removed.
     nostr: BTreeMap<Coordinate, BTreeMap<RefName, Option<Oid>>>,
 }
@@ -46,6 +48,7 @@ impl<'h> Meeting<'h> {
             waiting: BTreeMap::new(),
             uploads: Vec::new(),
             writes: Vec::new(),
+            contributed: BTreeMap::new(),
             nostr: BTreeMap::new(),
         }
     }
@@ -161,7 +164,8 @@ impl<'h> Meeting<'h> {
     pub(crate) fn remove_repository(&mut self, repository: Coordinate) {
         let identifier = repository.identifier.clone();
         self.record.repositories.push(RepositoryChange::Remove(repository));
-        if self.families.get(&identifier).is_some_and(|family| family.hosted().is_empty()) {
+        let contributed = self.house.contributors.lock().of(&identifier).next().is_some();
+        if !contributed && self.families.get(&identifier).is_some_and(|family| family.hosted().is_empty()) {
             self.record.repositories.push(RepositoryChange::Leave(identifier));
         }
     }
@@ -208,7 +212,7 @@ impl<'h> Meeting<'h> {
         } else {
             self.remove_repository(repository.clone());
         }
-        for upload in self.house.unsigned.lock().to(repository) {
+        for upload in self.house.unsigned.lock().to(Place::Hosted, repository) {
             self.record.uploads_gone.push(upload);
         }
     }
@@ -285,6 +289,9 @@ impl<'h> Meeting<'h> {
         for (owner, id, tip) in &settled.pulls {
             self.nostr_ref(Coordinate::new(*owner, identifier.clone()), id, Some(*tip));
         }
+        for (author, id, tip) in &settled.contributed {
+            self.contributed_ref(Coordinate::new(*author, identifier.clone()), id, Some(*tip));
+        }
     }
 
     /// Compares what the refs of a family's repositories shall be with what they are.
@@ -339,6 +346,7 @@ impl<'h> Meeting<'h> {
 
 fn take_waiting(family: &mut Family, id: &EventId) {
     family.pulls.remove(id);
+    family.contributed.remove(id);
     for slot in family.announcements.values_mut() {
         slot.waiting.take_if(|waiting| waiting.announcement.id == *id);
     }
