@@ -101,6 +101,7 @@ pub(super) fn mutants() -> Vec<Mutant> {
             },
         )
         .affects("G01/purgatory/nothing-to-wait-for/*", SIBLINGS),
+        fault("siblings-forgotten", ROW).affects("G01/purgatory/*", SIBLINGS).affects("G01/git/*", SIBLINGS),
         fault("siblings-always-aligned", ROW)
             .affects("G01/purgatory/released/*-data-first", SIBLINGS)
             .affects("G01/git/serves/same-identifier", SIBLINGS)
