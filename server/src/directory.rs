@@ -83,9 +83,12 @@ impl Directory {
     #[must_use]
     pub fn knows(&self, person: &PublicKey) -> bool {
         let owns = || self.repositories.keys().any(|known| known.owner == *person);
-        (!fault::is("maintainers-unknown") || owns())
-            && self.people.contains_key(person)
-            && !(fault::is("owners-unknown") && owns())
+        let overlooked = match () {
+            () if fault::is("owners-unknown") => owns(),
+            () if fault::is("maintainers-unknown") => !owns(),
+            () => false,
+        };
+        self.people.contains_key(person) && !overlooked
     }
 
     /// Whether anybody's repository of this identifier is known here.

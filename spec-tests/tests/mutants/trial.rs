@@ -15,6 +15,8 @@ use crate::mutant::{Mutant, Way};
 /// Factor on every wait of the suite. Most mutants are caught at once; what one keeps back for ever is waited for, so
 /// this is as short as a busy machine allows.
 const PATIENCE: f64 = 0.8;
+/// How long a check may take on a busy machine; nothing waits for this to pass.
+const BOUND: Duration = Duration::from_secs(600);
 /// Checks of one trial at the same time; they mostly wait for git.
 const JOBS: usize = 6;
 /// Expiry of the servers on which the patient checks run: long enough for what a check does before it.
@@ -51,6 +53,7 @@ impl Outcome {
 pub(crate) async fn trial(mutant: Option<&Mutant>, checks: Vec<Check>) -> Outcome {
     let (patient, quick): (Vec<Check>, Vec<Check>) =
         checks.into_iter().partition(|check| check.needs.patient);
+    let quick = quick.into_iter().map(|check| check.bound(BOUND)).collect();
     let (quick, patient) = tokio::join!(hold(mutant, quick, false), hold(mutant, patient, true));
     let mut outcome = Outcome::default();
     quick.into_iter().chain(patient).for_each(|report| outcome.add(report));

@@ -56,9 +56,12 @@ pub(super) fn mutants() -> Vec<Mutant> {
         .affects("G01/purgatory/released/announcement-req", ASKS)
         .affects("G01/purgatory/withdrawn/*", ASKS)
         .affects("G01/relay/rejects-unlisted/*", "a co-maintainer's announcement is to be served at once"),
-        proxy("replaced-states-served", ROW, "a state is still served when a newer one is", {
-            shadow(|_| false, Shows { seen: |event| is_kind(event, 30_618), ..STORED }, Forgets::Deleted)
-        })
+        proxy(
+            "replaced-states-served",
+            ROW,
+            "a state is still served when a newer one is",
+            shadow(|_| false, Shows { seen: |event| is_kind(event, 30_618), ..STORED }, Forgets::Deleted),
+        )
         .affects("G01/relay/rejects-unlisted/retires", RETIRED)
         .affects("G01/relay/deletion/announcement-by-*", RETIRED),
         fault("heads-forgotten", ROW).affects("G01/purgatory/nothing-to-wait-for/*", HEAD),
@@ -98,6 +101,7 @@ pub(super) fn mutants() -> Vec<Mutant> {
             },
         )
         .affects("G01/purgatory/nothing-to-wait-for/*", SIBLINGS),
+        fault("siblings-forgotten", ROW).affects("G01/purgatory/*", SIBLINGS).affects("G01/git/*", SIBLINGS),
         fault("siblings-always-aligned", ROW)
             .affects("G01/purgatory/released/*-data-first", SIBLINGS)
             .affects("G01/git/serves/same-identifier", SIBLINGS)

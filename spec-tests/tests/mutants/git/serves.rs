@@ -33,7 +33,8 @@ fn hidden_before_a_state(service: &'static str) -> impl Fn() -> Lies {
         let heard_of = stated.clone();
         Lies::default()
             .request(move |asked| {
-                let early = is_info_refs(asked, service) && !stated.has(&identifier(asked));
+                let asks = asked.method != Method::OPTIONS && is_info_refs(asked, service);
+                let early = asks && !stated.has(&identifier(asked));
                 if early { status(404) } else { None }
             })
             .relay(move || {
@@ -113,7 +114,9 @@ fn requests() -> Vec<Mutant> {
         )
         .affects("G01/relay/*", ANNOUNCED)
         .affects("G01/git/wants/advertised-when-empty", ANNOUNCED)
-        .affects("G01/cors/*/info-refs", ANNOUNCED),
+        .affects("G01/cors/origin/info-refs", ANNOUNCED)
+        .affects("G01/cors/methods/info-refs", ANNOUNCED)
+        .affects("G01/cors/headers/info-refs", ANNOUNCED),
         proxy(
             "head-not-allowed",
             ROW,
@@ -268,9 +271,12 @@ fn shallow() -> Vec<Mutant> {
 
 fn paths() -> Vec<Mutant> {
     vec![
-        proxy("escapes-in-capitals-only", ROW, "`%c3` is not `%C3`", {
-            instead(|asked| has_escape(asked.uri.path(), |digit| digit.is_ascii_lowercase()), 404)
-        }),
+        proxy(
+            "escapes-in-capitals-only",
+            ROW,
+            "`%c3` is not `%C3`",
+            instead(|asked| has_escape(asked.uri.path(), |digit| digit.is_ascii_lowercase()), 404),
+        ),
         proxy(
             "plus-is-space",
             ROW,
@@ -286,21 +292,27 @@ fn paths() -> Vec<Mutant> {
             "two spaces in a path are one",
             path(|path| path.replace("%20%20", "%20")),
         ),
-        proxy("ascii-only", ROW, "names outside ASCII are not found", {
+        proxy(
+            "ascii-only",
+            ROW,
+            "names outside ASCII are not found",
             instead(
                 |asked| {
                     has_escape(asked.uri.path(), |digit| matches!(digit, '8'..='9' | 'a'..='f' | 'A'..='F'))
                 },
                 404,
-            )
-        })
+            ),
+        )
         .affects("G01/relay/accepts-repository-events/identifier-emoji", IDENTIFIER)
         .affects("G01/relay/accepts-repository-events/identifier-script", IDENTIFIER),
         proxy("case-folded", ROW, "paths are read in small letters", path(str::to_ascii_lowercase))
             .affects("G01/relay/accepts-repository-events/identifier-case", IDENTIFIER),
-        proxy("suffix-trimmed", ROW, "`.git` at the end of an identifier is taken for the suffix", {
-            path(|path| path.replace(".git.git", ".git"))
-        }),
+        proxy(
+            "suffix-trimmed",
+            ROW,
+            "`.git` at the end of an identifier is taken for the suffix",
+            path(|path| path.replace(".git.git", ".git")),
+        ),
         proxy(
             "slashes-decoded-first",
             ROW,

@@ -81,11 +81,14 @@ pub(crate) fn mutants() -> Vec<Mutant> {
                 Some(if line.contains("capabilities^{}") { without(line, "filter") } else { line.to_owned() })
             }),
         ),
-        proxy("v0-without-filter", ROW, "protocols v0 and v1 offer no filter where there is something", {
+        proxy(
+            "v0-without-filter",
+            ROW,
+            "protocols v0 and v1 offer no filter where there is something",
             advertisement(old, |line| {
                 Some(if line.contains("capabilities^{}") { line.to_owned() } else { without(line, "filter") })
-            })
-        }),
+            }),
+        ),
         proxy(
             "v2-without-filter",
             ROW,

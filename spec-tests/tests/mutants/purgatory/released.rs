@@ -86,12 +86,15 @@ pub(super) fn mutants() -> Vec<Mutant> {
             "live subscriptions do not get what is released",
             live(|_| Fate::Drop),
         ),
-        proxy("released-live-twice", ROW, "live subscriptions get what is released twice", {
+        proxy(
+            "released-live-twice",
+            ROW,
+            "live subscriptions get what is released twice",
             live(|heard| {
                 let again = || Step::ToClient(heard.json.clone());
                 Fate::Instead(vec![again(), again()])
-            })
-        }),
+            }),
+        ),
         fault("own-data-only", ROW).affects(
             "G01/purgatory/nothing-to-wait-for/second-owner",
             "its data came with another owner's push",

@@ -49,15 +49,24 @@ pub(super) fn mutants() -> Vec<Mutant> {
             "an update that waits is told so in other words",
             words(1619, "purgatory: it waits"),
         ),
-        proxy("waiting-found-by-tag", UNSERVED, "a REQ by a tag finds what waits", {
-            shadow(waits, Shows { stored: by_tag, ..NOWHERE }, Forgets::Settled)
-        }),
-        proxy("waiting-counted", UNSERVED, "COUNT counts what waits", {
-            shadow(waits, Shows { counted: true, ..NOWHERE }, Forgets::Settled)
-        }),
-        proxy("waiting-delivered", UNSERVED, "a live subscription gets what waits, beside something else", {
-            shadow(waits, Shows { live: true, ..NOWHERE }, Forgets::Settled)
-        }),
+        proxy(
+            "waiting-found-by-tag",
+            UNSERVED,
+            "a REQ by a tag finds what waits",
+            shadow(waits, Shows { stored: by_tag, ..NOWHERE }, Forgets::Settled),
+        ),
+        proxy(
+            "waiting-counted",
+            UNSERVED,
+            "COUNT counts what waits",
+            shadow(waits, Shows { counted: true, ..NOWHERE }, Forgets::Settled),
+        ),
+        proxy(
+            "waiting-delivered",
+            UNSERVED,
+            "a live subscription gets what waits, beside something else",
+            shadow(waits, Shows { live: true, ..NOWHERE }, Forgets::Settled),
+        ),
         proxy("waiting-reconciled", UNSERVED, "negentropy lists what waits", || {
             let kept = Kept::default();
             Lies::default().relay(move || {

@@ -20,12 +20,18 @@ fn ignored(heard: &Heard, waiting: &Kept, tag: &str) -> Fate {
 
 pub(super) fn mutants() -> Vec<Mutant> {
     vec![
-        proxy("waiting-not-withdrawn-by-id", ROW, "what waits is not withdrawn by its id", {
-            beside_waiting(|heard, waiting| ignored(heard, waiting, "e"))
-        }),
-        proxy("waiting-not-withdrawn-by-address", ROW, "what waits is not withdrawn by its coordinate", {
-            beside_waiting(|heard, waiting| ignored(heard, waiting, "a"))
-        }),
+        proxy(
+            "waiting-not-withdrawn-by-id",
+            ROW,
+            "what waits is not withdrawn by its id",
+            beside_waiting(|heard, waiting| ignored(heard, waiting, "e")),
+        ),
+        proxy(
+            "waiting-not-withdrawn-by-address",
+            ROW,
+            "what waits is not withdrawn by its coordinate",
+            beside_waiting(|heard, waiting| ignored(heard, waiting, "a")),
+        ),
         fault("anybody-withdraws", ROW),
         fault("withdrawals-reach-newer-events", ROW),
         fault("replacements-served", ROW),

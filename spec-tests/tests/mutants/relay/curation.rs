@@ -42,6 +42,11 @@ pub(super) fn mutants() -> Vec<Mutant> {
                 })
             },
         )
-        .affects("G01/*", SECOND),
+        .affects("G01/relay/accepts-repository-events/identifier-*", SECOND)
+        .affects("G01/relay/accepts-repository-events/chain-other-identifier", SECOND)
+        .affects("G01/relay/rejects-unlisted/co-maintainer-other-identifier", SECOND)
+        .affects("G01/purgatory/*/announcement*", SECOND)
+        .affects("G01/git/serves/encoded-twice", SECOND)
+        .affects("G01/git/nostr-refs/other-repository", SECOND),
     ]
 }

@@ -77,19 +77,28 @@ fn stays() -> Vec<Mutant> {
             spares(1618),
         )
         .affects("G01/purgatory/withdrawn/pull-request-by-id", WAITING),
-        proxy("addresses-cannot-be-deleted", ROW, "a deletion request by address has no effect", {
-            pretends(|event| deletes(event, "a"))
-        })
+        proxy(
+            "addresses-cannot-be-deleted",
+            ROW,
+            "a deletion request by address has no effect",
+            pretends(|event| deletes(event, "a")),
+        )
         .affects("G01/purgatory/withdrawn/*", WAITING),
+        fault("retired-is-served", ROW)
+            .affects("G01/purgatory/withdrawn/announcement-by-*", WAITING)
+            .affects("G01/purgatory/withdrawn/announced-again", WAITING),
         fault("first-deletion-only", ROW),
         fault("pull-request-refs-stay", ROW),
         fault("refs-stay-when-states-go", ROW),
-        proxy("deletions-not-served", ROW, "deletion requests are carried out and not served", {
+        proxy(
+            "deletions-not-served",
+            ROW,
+            "deletion requests are carried out and not served",
             hears(|heard| {
                 let deletion = heard.verb_of(Side::Relay) == "EVENT" && is_kind(&heard.json[2], 5);
                 if deletion { Fate::Drop } else { Fate::Pass }
-            })
-        }),
+            }),
+        ),
     ]
 }
 
@@ -146,9 +155,12 @@ fn answers() -> Vec<Mutant> {
             yes_for_no(|event| is_kind(event, 5), "restricted:"),
         )
         .affects("G01/relay/rejects-unrelated/stranger-deletion", "it is such a request"),
-        proxy("empty-deletions-welcome", ROW, "a deletion request that names nothing is answered OK true", {
-            yes_for_no(|event| is_kind(event, 5), "invalid:")
-        }),
+        proxy(
+            "empty-deletions-welcome",
+            ROW,
+            "a deletion request that names nothing is answered OK true",
+            yes_for_no(|event| is_kind(event, 5), "invalid:"),
+        ),
         proxy(
             "mixed-deletions-refused",
             ROW,

@@ -47,22 +47,34 @@ fn taken() -> Vec<Mutant> {
 
 fn refused() -> Vec<Mutant> {
     vec![
-        proxy("slash-at-the-end-refused", ROW, "a slash at the end of a URL makes another service of it", {
+        proxy(
+            "slash-at-the-end-refused",
+            ROW,
+            "a slash at the end of a URL makes another service of it",
             refuses(
                 |event| lists(event, |url| url.ends_with('/') && !url.ends_with("//")),
                 "blocked: another service",
-            )
-        }),
-        proxy("double-slash-refused", ROW, "a doubled slash makes another service of a URL", {
-            refuses(|event| lists(event, |url| rest(url).contains("//")), "blocked: another service")
-        }),
+            ),
+        ),
+        proxy(
+            "double-slash-refused",
+            ROW,
+            "a doubled slash makes another service of a URL",
+            refuses(|event| lists(event, |url| rest(url).contains("//")), "blocked: another service"),
+        ),
         fault("hosts-case-sensitive", ROW),
-        proxy("escapes-refused", ROW, "an escape of two digits in a URL is not read", {
-            refuses(|event| lists(event, |url| url.contains("%2d")), "blocked: another repository")
-        }),
-        proxy("escapes-in-capitals-refused", ROW, "an escape in capitals in a URL is not read", {
-            refuses(|event| lists(event, |url| url.contains("%2D")), "blocked: another repository")
-        }),
+        proxy(
+            "escapes-refused",
+            ROW,
+            "an escape of two digits in a URL is not read",
+            refuses(|event| lists(event, |url| url.contains("%2d")), "blocked: another repository"),
+        ),
+        proxy(
+            "escapes-in-capitals-refused",
+            ROW,
+            "an escape in capitals in a URL is not read",
+            refuses(|event| lists(event, |url| url.contains("%2D")), "blocked: another repository"),
+        ),
         fault("first-url-only", ROW)
             .affects("G01/relay/accepts-repository-events/announcement-mirrors", AMONG_OTHERS)
             .affects("G01/relay/accepts-repository-events/announcement-split", AMONG_OTHERS),

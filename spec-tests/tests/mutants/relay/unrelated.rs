@@ -73,36 +73,54 @@ fn strays() -> Vec<Mutant> {
 
 fn people() -> Vec<Mutant> {
     vec![
-        proxy("grasp-lists-refused", ROW, "lists of GRASP servers are refused", {
-            refuses(|event| is_kind(event, 10_317), "restricted: not of this kind")
-        }),
+        proxy(
+            "grasp-lists-refused",
+            ROW,
+            "lists of GRASP servers are refused",
+            refuses(|event| is_kind(event, 10_317), "restricted: not of this kind"),
+        ),
         fault("maintainers-unknown", ROW),
         fault("root-authors-unknown", ROW),
-        proxy("strangers-profiles-welcome", ROW, "anybody's profile and lists are answered OK true", {
-            yes_for_no(|event| [0, 10_002, 10_317].iter().any(|kind| is_kind(event, *kind)), "restricted:")
-        }),
+        proxy(
+            "strangers-profiles-welcome",
+            ROW,
+            "anybody's profile and lists are answered OK true",
+            yes_for_no(|event| [0, 10_002, 10_317].iter().any(|kind| is_kind(event, *kind)), "restricted:"),
+        ),
         fault("owners-unknown", ROW),
     ]
 }
 
 fn pull_requests() -> Vec<Mutant> {
     vec![
-        proxy("pull-requests-to-anything-welcome", ROW, "a pull request to anything is answered OK true", {
+        proxy(
+            "pull-requests-to-anything-welcome",
+            ROW,
+            "a pull request to anything is answered OK true",
             says(|answer| {
                 let refused = is_kind(&answer.event, 1618) && answer.words.starts_with("restricted: none of");
                 refused.then(|| (true, String::new()))
-            })
-        }),
+            }),
+        ),
         fault("pull-requests-to-waiting", ROW),
-        proxy("pull-requests-without-tip-welcome", ROW, "a pull request without `c` is answered OK true", {
-            yes_for_no(|event| is_kind(event, 1618) && !has(event, &["c"]), "invalid:")
-        }),
-        proxy("tips-of-any-text-welcome", ROW, "the tip of a pull request may be the name of a branch", {
-            yes_for_no(|event| is_kind(event, 1618) && tag(event, "c") == "main", "invalid:")
-        }),
-        proxy("short-tips-welcome", ROW, "the tip of a pull request may have seven digits", {
-            yes_for_no(|event| is_kind(event, 1618) && tag(event, "c").len() == 7, "invalid:")
-        }),
+        proxy(
+            "pull-requests-without-tip-welcome",
+            ROW,
+            "a pull request without `c` is answered OK true",
+            yes_for_no(|event| is_kind(event, 1618) && !has(event, &["c"]), "invalid:"),
+        ),
+        proxy(
+            "tips-of-any-text-welcome",
+            ROW,
+            "the tip of a pull request may be the name of a branch",
+            yes_for_no(|event| is_kind(event, 1618) && tag(event, "c") == "main", "invalid:"),
+        ),
+        proxy(
+            "short-tips-welcome",
+            ROW,
+            "the tip of a pull request may have seven digits",
+            yes_for_no(|event| is_kind(event, 1618) && tag(event, "c").len() == 7, "invalid:"),
+        ),
     ]
 }
 

@@ -51,29 +51,41 @@ pub(super) fn mutants() -> Vec<Mutant> {
                 }
             })
         }),
-        proxy("refusals-without-words", ROW, "a refusal has a prefix and no reason", {
+        proxy(
+            "refusals-without-words",
+            ROW,
+            "a refusal has a prefix and no reason",
             says(|answer| {
                 let (prefix, _) = answer.words.split_once(": ")?;
                 (!answer.accepted).then(|| (false, format!("{prefix}: ")))
-            })
-        }),
-        proxy("duplicates-refused", ROW, "an event published again is refused", {
-            says(|answer| answer.words.starts_with("duplicate:").then(|| (false, answer.words.clone())))
-        }),
-        proxy("control-characters-lost", ROW, "control characters are left out of what is served", {
+            }),
+        ),
+        proxy(
+            "duplicates-refused",
+            ROW,
+            "an event published again is refused",
+            says(|answer| answer.words.starts_with("duplicate:").then(|| (false, answer.words.clone()))),
+        ),
+        proxy(
+            "control-characters-lost",
+            ROW,
+            "control characters are left out of what is served",
             served(|event| {
                 if let Some(content) = event["content"].as_str().filter(|content| content.contains('\u{1}')) {
                     event["content"] = json!(content.replace('\u{1}', ""));
                 }
-            })
-        }),
-        proxy("empty-values-lost", ROW, "tags without a value are left out of what is served", {
+            }),
+        ),
+        proxy(
+            "empty-values-lost",
+            ROW,
+            "tags without a value are left out of what is served",
             served(|event| {
                 if let Some(tags) = event["tags"].as_array_mut() {
                     tags.retain(|tag| tag.as_array().is_some_and(|tag| tag.len() > 1));
                 }
-            })
-        }),
+            }),
+        ),
         proxy("fresh-issues-not-found", ROW, "the first question by an issue's id does not find it", || {
             let asked = Remembered::default();
             Lies::default().relay(move || {
@@ -98,20 +110,26 @@ pub(super) fn mutants() -> Vec<Mutant> {
                 }
             })
         }),
-        proxy("ephemeral-not-delivered", ROW, "ephemeral events are taken and reach nobody", {
+        proxy(
+            "ephemeral-not-delivered",
+            ROW,
+            "ephemeral events are taken and reach nobody",
             hears(|heard| {
                 let ephemeral =
                     heard.json[2]["kind"].as_u64().is_some_and(|kind| (20_000..30_000).contains(&kind));
                 if heard.verb_of(Side::Relay) == "EVENT" && ephemeral { Fate::Drop } else { Fate::Pass }
-            })
-        }),
-        proxy("ephemeral-stored", ROW, "ephemeral events are stored", {
+            }),
+        ),
+        proxy(
+            "ephemeral-stored",
+            ROW,
+            "ephemeral events are stored",
             shadow(
                 |answer| answer.event["kind"].as_u64().is_some_and(|kind| (20_000..30_000).contains(&kind)),
                 STORED,
                 Forgets::Nothing,
-            )
-        }),
+            ),
+        ),
         proxy(
             "ten-in-flight",
             ROW,

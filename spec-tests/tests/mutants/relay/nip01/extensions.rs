@@ -14,16 +14,26 @@ fn has_tag(event: &Value, name: &str) -> bool {
 
 pub(super) fn mutants() -> Vec<Mutant> {
     vec![
-        proxy("expired-still-served", ROW, "an event is served after it has expired", {
-            shadow(|answer| answer.accepted && has_tag(&answer.event, "expiration"), STORED, Forgets::Deleted)
-        }),
-        proxy("expired-taken", ROW, "an event that has expired already is served", {
+        proxy(
+            "expired-still-served",
+            ROW,
+            "an event is served after it has expired",
+            shadow(
+                |answer| answer.accepted && has_tag(&answer.event, "expiration"),
+                STORED,
+                Forgets::Deleted,
+            ),
+        ),
+        proxy(
+            "expired-taken",
+            ROW,
+            "an event that has expired already is served",
             shadow(
                 |answer| !answer.accepted && has_tag(&answer.event, "expiration"),
                 STORED,
                 Forgets::Deleted,
-            )
-        }),
+            ),
+        ),
         fault("auth-signature-unchecked", ROW),
         fault("auth-challenge-unchecked", ROW),
         fault("auth-relay-unchecked", ROW),
@@ -44,9 +54,12 @@ pub(super) fn mutants() -> Vec<Mutant> {
                 }
             })
         }),
-        proxy("authentications-served", ROW, "answers to challenges are stored and served", {
-            shadow(|answer: &Answered| is_kind(&answer.event, 22_242), STORED, Forgets::Nothing)
-        }),
+        proxy(
+            "authentications-served",
+            ROW,
+            "answers to challenges are stored and served",
+            shadow(|answer: &Answered| is_kind(&answer.event, 22_242), STORED, Forgets::Nothing),
+        ),
         proxy("count-adds-filters-up", ROW, "COUNT counts an event once per filter", || {
             Lies::default().relay(|| {
                 let mut filters = 1;
@@ -64,20 +77,26 @@ pub(super) fn mutants() -> Vec<Mutant> {
         }),
         fault("protected-from-anybody", ROW),
         fault("protected-from-any-key", ROW),
-        proxy("protected-restricted", ROW, "a protected event is refused without a hint to authenticate", {
+        proxy(
+            "protected-restricted",
+            ROW,
+            "a protected event is refused without a hint to authenticate",
             says(|answer| {
                 let (_, words) = answer.words.split_once("auth-required:")?;
                 Some((false, format!("restricted:{words}")))
-            })
-        }),
-        proxy("reconciliations-refused", ROW, "NEG-OPEN is refused, though NIP-77 is listed", {
+            }),
+        ),
+        proxy(
+            "reconciliations-refused",
+            ROW,
+            "NEG-OPEN is refused, though NIP-77 is listed",
             hears(|heard| {
                 if heard.verb_of(Side::Client) == "NEG-OPEN" {
                     return Fate::tell(json!(["NEG-ERR", heard.json[1], "blocked: not today"]));
                 }
                 Fate::Pass
-            })
-        }),
+            }),
+        ),
         fault("reconciliations-without-the-newest", ROW)
             .affects("G01/purgatory/released/*-neg", "what was released is the newest"),
     ]

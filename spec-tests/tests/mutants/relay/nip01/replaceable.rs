@@ -78,12 +78,18 @@ pub(super) fn mutants() -> Vec<Mutant> {
             })
         })
         .affects("G01/purgatory/withdrawn/tie-of-announcements-lower-second", "the same rule, in purgatory"),
-        proxy("one-article-per-author", ROW, "of an author's articles one is served, whatever their `d`", {
-            last_one_only(|event| is_kind(event, 30_023).then(|| event["pubkey"].to_string()))
-        }),
-        proxy("one-issue-per-author", ROW, "of an author's issues one is served", {
-            last_one_only(|event| is_kind(event, 1621).then(|| event["pubkey"].to_string()))
-        }),
+        proxy(
+            "one-article-per-author",
+            ROW,
+            "of an author's articles one is served, whatever their `d`",
+            last_one_only(|event| is_kind(event, 30_023).then(|| event["pubkey"].to_string())),
+        ),
+        proxy(
+            "one-issue-per-author",
+            ROW,
+            "of an author's issues one is served",
+            last_one_only(|event| is_kind(event, 1621).then(|| event["pubkey"].to_string())),
+        ),
     ];
     for (older, newer, kind) in [
         ("older-profiles-taken", "older-profiles-served", 0),

@@ -36,88 +36,121 @@ fn remove(filter: &mut Value, names: &[String]) {
 pub(super) fn mutants() -> Vec<Mutant> {
     vec![
         proxy("first-id-only", ROW, "of several ids the first counts", asks_each(|f| first_only(f, "ids"))),
-        proxy("first-author-only", ROW, "of several authors the first counts", {
-            asks_each(|f| first_only(f, "authors"))
-        }),
+        proxy(
+            "first-author-only",
+            ROW,
+            "of several authors the first counts",
+            asks_each(|f| first_only(f, "authors")),
+        ),
         proxy(
             "first-kind-only",
             ROW,
             "of several kinds the first counts",
             asks_each(|f| first_only(f, "kinds")),
         ),
-        proxy("last-tag-value-only", ROW, "of several values of a tag the last counts", {
+        proxy(
+            "last-tag-value-only",
+            ROW,
+            "of several values of a tag the last counts",
             asks_each(|filter| {
                 for name in fields(filter, |name, _| name.starts_with('#')) {
                     if let Some(list) = filter[&name].as_array_mut().filter(|list| list.len() > 1) {
                         list.drain(..list.len() - 1);
                     }
                 }
-            })
-        }),
-        proxy("one-tag-only", ROW, "of several tag conditions one counts", {
+            }),
+        ),
+        proxy(
+            "one-tag-only",
+            ROW,
+            "of several tag conditions one counts",
             asks_each(|filter| {
                 let names = fields(filter, |name, _| name.starts_with('#'));
                 remove(filter, names.get(1..).unwrap_or_default());
-            })
-        }),
-        proxy("values-in-any-case", ROW, "the values of `#t` match in any case", {
+            }),
+        ),
+        proxy(
+            "values-in-any-case",
+            ROW,
+            "the values of `#t` match in any case",
             asks_each(|filter| {
                 if let Some(topics) = filter["#t"].as_array() {
                     let small = topics.iter().filter_map(|topic| topic.as_str().map(str::to_lowercase));
                     filter["#t"] = small.collect();
                 }
-            })
-        }),
-        proxy("names-in-any-case", ROW, "`#A` asks for `a` tags", {
+            }),
+        ),
+        proxy(
+            "names-in-any-case",
+            ROW,
+            "`#A` asks for `a` tags",
             asks_each(|filter| {
                 if let Some(fields) = filter.as_object_mut()
                     && let Some(values) = fields.remove("#A")
                 {
                     fields.insert("#a".to_owned(), values);
                 }
-            })
-        }),
-        proxy("since-exclusive", ROW, "since leaves out the second it names", {
-            asks_each(|filter| moved(filter, "since", 1))
-        })
+            }),
+        ),
+        proxy(
+            "since-exclusive",
+            ROW,
+            "since leaves out the second it names",
+            asks_each(|filter| moved(filter, "since", 1)),
+        )
         .affects("G01/purgatory/released/*", "it asks for what is signed from the event's second on"),
-        proxy("until-exclusive", ROW, "until leaves out the second it names", {
-            asks_each(|filter| moved(filter, "until", -1))
-        }),
-        proxy("limit-one-more", ROW, "a REQ gets one event more than its limit", {
+        proxy(
+            "until-exclusive",
+            ROW,
+            "until leaves out the second it names",
+            asks_each(|filter| moved(filter, "until", -1)),
+        ),
+        proxy(
+            "limit-one-more",
+            ROW,
+            "a REQ gets one event more than its limit",
             asks_each(|filter| {
                 if let Some(limit) = filter["limit"].as_u64().filter(|limit| *limit > 0) {
                     filter["limit"] = json!(limit + 1);
                 }
-            })
-        }),
-        proxy("limit-zero-is-one", ROW, "limit 0 finds something", {
+            }),
+        ),
+        proxy(
+            "limit-zero-is-one",
+            ROW,
+            "limit 0 finds something",
             asks_each(|filter| {
                 if filter["limit"] == 0 {
                     filter["limit"] = json!(1);
                 }
-            })
-        }),
-        proxy("empty-list-is-no-condition", ROW, "an empty list is no condition", {
+            }),
+        ),
+        proxy(
+            "empty-list-is-no-condition",
+            ROW,
+            "an empty list is no condition",
             asks_each(|filter| {
                 let empty = fields(filter, |_, value| value.as_array().is_some_and(Vec::is_empty));
                 remove(filter, &empty);
-            })
-        }),
+            }),
+        ),
         proxy(
             "first-filter-only",
             ROW,
             "of several filters the first counts",
             asks(|filters| filters.truncate(1)),
         ),
-        proxy("ids-outweigh", ROW, "a filter with ids has no other condition", {
+        proxy(
+            "ids-outweigh",
+            ROW,
+            "a filter with ids has no other condition",
             asks_each(|filter| {
                 if filter["ids"].as_array().is_some_and(|ids| !ids.is_empty()) {
                     let others = fields(filter, |name, _| name != "ids");
                     remove(filter, &others);
                 }
-            })
-        }),
+            }),
+        ),
         proxy("twice-for-two-filters", ROW, "what two filters may match comes twice", || {
             Lies::default().relay(|| {
                 let mut several = BTreeMap::new();

@@ -38,11 +38,11 @@ fn renamed(which: fn(&str) -> bool, name: fn(&str) -> String) -> impl Fn() -> Li
     }
 }
 
-/// What becomes of a live event, told the id of its subscription.
-type Lie = Box<dyn FnMut(&str, &Value) -> Fate + Send>;
+/// Decides about an event that comes live, for the subscription of this id.
+type LiveLie = Box<dyn FnMut(&str, &Value) -> Fate + Send>;
 
-/// Hears the events of live subscriptions, with the id of the subscription and whether EOSE has come.
-fn live(new: fn() -> Lie) -> impl Fn() -> Lies {
+/// Hears the events that come live, after EOSE.
+fn live(new: fn() -> LiveLie) -> impl Fn() -> Lies {
     move || {
         Lies::default().relay(move || {
             let (mut ended, mut lie) = (BTreeSet::new(), new());
@@ -66,9 +66,12 @@ pub(super) fn mutants() -> Vec<Mutant> {
 
 fn delivery() -> Vec<Mutant> {
     vec![
-        proxy("issues-not-live", ROW, "issues are stored and reach no live subscription", {
-            live(|| Box::new(|_, event| if is_kind(event, 1621) { Fate::Drop } else { Fate::Pass }))
-        })
+        proxy(
+            "issues-not-live",
+            ROW,
+            "issues are stored and reach no live subscription",
+            live(|| Box::new(|_, event| if is_kind(event, 1621) { Fate::Drop } else { Fate::Pass })),
+        )
         .affects("G01/purgatory/not-served/*-live", "the issue shows that the subscription is alive")
         .affects("G01/purgatory/released/*-live", "the issue shows that nothing else comes"),
         proxy("live-unfiltered", ROW, "a live subscription gets what it did not ask for, too", || {
@@ -121,16 +124,14 @@ fn delivery() -> Vec<Mutant> {
             "one-subscription-per-connection",
             ROW,
             "a live event comes for one subscription of a connection",
-            {
-                live(|| {
-                    let mut delivered = BTreeSet::new();
-                    Box::new(
-                        move |_, event| {
-                            if delivered.insert(event["id"].to_string()) { Fate::Pass } else { Fate::Drop }
-                        },
-                    )
-                })
-            },
+            live(|| {
+                let mut delivered = BTreeSet::new();
+                Box::new(
+                    move |_, event| {
+                        if delivered.insert(event["id"].to_string()) { Fate::Pass } else { Fate::Drop }
+                    },
+                )
+            }),
         ),
         proxy("newest-stored-again", ROW, "the newest stored event comes again after EOSE", || {
             Lies::default().relay(|| {
@@ -155,9 +156,12 @@ fn delivery() -> Vec<Mutant> {
 
 fn ends() -> Vec<Mutant> {
     vec![
-        proxy("close-ignored", ROW, "CLOSE does nothing", {
-            hears(|heard| if heard.verb_of(Side::Client) == "CLOSE" { Fate::Drop } else { Fate::Pass })
-        })
+        proxy(
+            "close-ignored",
+            ROW,
+            "CLOSE does nothing",
+            hears(|heard| if heard.verb_of(Side::Client) == "CLOSE" { Fate::Drop } else { Fate::Pass }),
+        )
         .affects("G01/nip11/limits/max-subscriptions", "what is closed makes no room"),
         proxy("close-for-all", ROW, "CLOSE ends equal subscriptions of other connections", || {
             let closed: Arc<Mutex<BTreeSet<String>>> = Arc::default();
@@ -206,15 +210,18 @@ fn ends() -> Vec<Mutant> {
                 }
             })
         }),
-        proxy("bad-filter-finds-nothing", ROW, "a filter that is none finds nothing, without a word", {
+        proxy(
+            "bad-filter-finds-nothing",
+            ROW,
+            "a filter that is none finds nothing, without a word",
             hears(|heard| {
                 let kinds = &heard.json[2]["kinds"];
                 if heard.verb_of(Side::Client) == "REQ" && kinds.is_string() {
                     return Fate::tell(json!(["EOSE", heard.json[1]]));
                 }
                 Fate::Pass
-            })
-        }),
+            }),
+        ),
         proxy(
             "bad-filter-silences",
             ROW,
@@ -229,29 +236,38 @@ fn ends() -> Vec<Mutant> {
                 })
             },
         ),
-        proxy("unknown-verb-unanswered", ROW, "an unknown verb is not answered", {
+        proxy(
+            "unknown-verb-unanswered",
+            ROW,
+            "an unknown verb is not answered",
             hears(|heard| {
                 let known = ["EVENT", "REQ", "CLOSE", "COUNT", "AUTH", "NEG-OPEN", "NEG-MSG", "NEG-CLOSE"];
                 let verb = heard.verb_of(Side::Client);
                 if verb.is_empty() || known.contains(&verb) { Fate::Pass } else { Fate::Drop }
-            })
-        }),
+            }),
+        ),
     ]
 }
 
 fn ids() -> Vec<Mutant> {
     vec![
-        proxy("long-ids-refused", ROW, "subscription ids past 60 characters are refused", {
+        proxy(
+            "long-ids-refused",
+            ROW,
+            "subscription ids past 60 characters are refused",
             hears(|heard| {
                 let id = heard.json[1].as_str().unwrap_or_default();
                 if heard.verb_of(Side::Client) == "REQ" && id.len() > 60 {
                     return Fate::tell(json!(["CLOSED", id, "invalid: the id is too long"]));
                 }
                 Fate::Pass
-            })
-        })
+            }),
+        )
         .affects("G01/nip11/limits/max-subid-length", SUBID),
-        proxy("quotes-in-ids", ROW, "a quote in a subscription id comes back as another character", {
+        proxy(
+            "quotes-in-ids",
+            ROW,
+            "a quote in a subscription id comes back as another character",
             hears(|heard| {
                 let id = heard.json[1].as_str().unwrap_or_default();
                 if heard.from == Side::Relay && id.contains('"') {
@@ -260,11 +276,14 @@ fn ids() -> Vec<Mutant> {
                     return Fate::tell(message);
                 }
                 Fate::Pass
-            })
-        }),
-        proxy("ids-cut-at-64", ROW, "longer subscription ids are cut and taken", {
-            renamed(|id| id.len() > 64, |id| id.chars().take(64).collect())
-        })
+            }),
+        ),
+        proxy(
+            "ids-cut-at-64",
+            ROW,
+            "longer subscription ids are cut and taken",
+            renamed(|id| id.len() > 64, |id| id.chars().take(64).collect()),
+        )
         .affects("G01/nip11/limits/max-subid-length", SUBID),
         proxy(
             "empty-id-taken",
