@@ -35,9 +35,16 @@ impl Session {
     /// Does what a message of so many bytes asks for, or keeps it until the events before it are judged. A
     /// reconciliation that has to be done before the next message is read comes back.
     pub(super) fn act(&mut self, message: ClientMessage, bytes: usize) -> Option<Reconciling> {
+        if !matches!(message, ClientMessage::Event(_)) {
+            if self.publishing.unjudged() > 0 {
+                self.held = Some(message);
+                return None;
+            }
+            // What was served before a question is not news after its answer.
+            self.relay.feed.deliver_gathered();
+        }
         match message {
             ClientMessage::Event(event) => self.event(*event, bytes),
-            message if self.publishing.unjudged() > 0 => self.held = Some(message),
             ClientMessage::Auth(event) => self.authenticate(&event),
             ClientMessage::Req(question) => self.subscribe(question),
             ClientMessage::Close { id } => self.unsubscribe(&id),
