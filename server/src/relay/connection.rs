@@ -23,7 +23,7 @@ use super::wire::Wire;
 /// Bytes that tungstenite reads at once; every idle connection holds as many.
 const READ_BUFFER: usize = 4 << 10;
 /// How many pieces are written with one system call.
-const SLICES: usize = 64;
+const SLICES: usize = 32;
 
 /// What comes next.
 #[derive(Debug)]
