@@ -483,6 +483,84 @@ async fn a_peer_that_takes_nothing_is_dropped() {
     .await;
 }
 
+/// A peer that pings for ever and reads no answer: its pings are not read either once some answers wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_pings_and_reads_nothing_is_not_read_any_more_and_dropped() {
+    let house = House::start(Limits { write_timeout: Duration::from_millis(300), ..Limits::default() }).await;
+    let mut pinging = house.connect_raw().await;
+    // A masked ping (mask 0) with 125 bytes of payload.
+    let ping = [&[0x89, 0xfd, 0, 0, 0, 0][..], &[7; 125]].concat();
+    let many = ping.repeat(1_000);
+    let written = tokio::time::timeout(Duration::from_secs(20), async {
+        let mut written = 0;
+        while pinging.write_all(&many).await.is_ok() {
+            written += many.len();
+        }
+        written
+    });
+    let written = written.await.expect("the connection is ended");
+    // What both directions' system buffers hold, and nothing near what could be sent in that time.
+    assert!(written < 100 << 20, "{written} bytes were taken");
+    eventually("the connection is dropped", || house.relay.connections() == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_asked_after_events_is_answered_after_they_are_judged() {
+    let house = House::start(Limits::default()).await;
+    let mut subscriber = house.connect().await;
+    subscriber.send(json!(["REQ", "live", {"kinds": [1], "limit": 0}])).await;
+    assert_eq!(subscriber.next().await[0], "EOSE");
+    let mut client = house.connect().await;
+    let keys = Keys::generate();
+    for round in 0..20u64 {
+        let mut forged = note(&keys, &format!("forged in round {round}"), 1_700_000_000);
+        forged.content.push('!');
+        client.feed(json!(["EVENT", forged])).await;
+        for number in 0..7 {
+            let event = note(&keys, &format!("{number} in round {round}"), 1_700_000_000);
+            client.feed(json!(["EVENT", event])).await;
+        }
+        client.send(json!(["CLOSE", "none"])).await;
+        client.send(json!(["COUNT", "fence", {"ids": []}])).await;
+        let mut answers = 0;
+        loop {
+            let frame = client.next().await;
+            if frame[0] == "COUNT" {
+                break;
+            }
+            assert_eq!(frame[0], "OK");
+            answers += 1;
+        }
+        // The intake was asked about every event before the question, about none that is forged.
+        assert_eq!(house.submitted() as u64, 7 * (round + 1));
+        for _ in answers..8 {
+            assert_eq!(client.next().await[0], "OK");
+        }
+        for _ in 0..7 {
+            let content = subscriber.next().await[2]["content"].as_str().unwrap().to_owned();
+            assert!(content.ends_with(&format!(" in round {round}")) && !content.starts_with("forged"));
+        }
+    }
+}
+
+/// What was answered `OK` before a question is asked is delivered before its answer, however closely events follow each
+/// other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_was_taken_is_delivered_before_the_answer_to_a_later_question() {
+    let house = House::start(Limits::default()).await;
+    let (mut subscriber, mut publisher) = (house.connect().await, house.connect().await);
+    subscriber.send(json!(["REQ", "live", {"kinds": [1], "limit": 0}])).await;
+    assert_eq!(subscriber.next().await[0], "EOSE");
+    for event in notes(200) {
+        publisher.send(json!(["EVENT", event])).await;
+        assert_eq!(publisher.next().await[2], true);
+        subscriber.send(json!(["COUNT", "fence", {"ids": []}])).await;
+        let frame = subscriber.next().await;
+        assert_eq!((&frame[0], &frame[2]["id"]), (&json!("EVENT"), &json!(event.id)), "{frame:?}");
+        assert_eq!(subscriber.next().await[0], "COUNT");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shutdown_answers_what_was_taken_and_says_goodbye() {
     let house = House::start(Limits::default()).await;

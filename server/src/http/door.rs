@@ -24,6 +24,7 @@ use super::answers::{self, Refusal};
 use super::connections::{Connections, Full, Place};
 use super::early_answer::EarlyAnswer;
 use super::pages::Pages;
+use super::turn::in_turn;
 use super::{Services, client_ip};
 
 /// A request's head may be this long, in bytes. Also the size of the largest read from a connection.
@@ -214,7 +215,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, place: 
     });
     let mut connection = pin!(protocol(&shared).serve_connection(io, service).with_upgrades());
     let outcome = tokio::select! {
-        outcome = connection.as_mut() => outcome,
+        outcome = in_turn(connection.as_mut()) => outcome,
         () = shared.stopping.cancelled() => {
             // Nobody has asked for anything yet: there is nothing to finish.
             if !asked.load(Ordering::Relaxed) {

@@ -14,6 +14,7 @@ mod early_answer;
 mod handshake;
 mod pages;
 pub mod router;
+mod turn;
 
 use std::net::IpAddr;
 use std::sync::Arc;

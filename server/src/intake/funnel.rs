@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use nostr::event::{Event, EventId, Kind};
+use nostr::event::{Event, Kind};
 use nostr::filter::{Filter, SingleLetterTag};
 
-use super::{Answer, Intake, Source, tombstones};
+use super::{Answer, Intake, Source, Verified, ready, tombstones};
 use crate::admission::related::{self, Address, Relations, is_about_a_person, opens_doors};
 use crate::admission::{Decision, Prefix, Refusal, Slot, decide};
 use crate::fault;
@@ -25,8 +25,6 @@ use crate::store::tables::Table;
 
 /// How far ahead of the clock an event may be dated, in seconds (NIP-11 `created_at_upper_limit`).
 pub const MAX_FUTURE_SECONDS: u64 = 15 * 60;
-/// Events with more text than this are verified on a thread that may block, in bytes.
-const LARGE_EVENT: usize = 64 * 1024;
 /// How many addresses of one event are looked up; events name one or two.
 const MAX_ADDRESS_LOOKUPS: usize = 20;
 /// How many events are read from the store in one go.
@@ -62,13 +60,10 @@ pub struct Funnel(pub Arc<House>);
 
 #[async_trait::async_trait]
 impl Intake for Funnel {
-    async fn submit(&self, event: Event, source: &Source) -> BoxFuture<'static, Answer> {
+    async fn admit(&self, event: Verified, source: &Source) -> BoxFuture<'static, Answer> {
         let house = Arc::clone(&self.0);
         let synced = matches!(source, Source::Sync);
-        let event = match verified(event).await {
-            Ok(event) => event,
-            Err(answer) => return ready(answer),
-        };
+        let event = event.into_event();
         if let Err(answer) = house.check_door(&event, synced) {
             return ready(answer);
         }
@@ -90,34 +85,6 @@ impl Intake for Funnel {
             Err(error) => ready(error.into()),
         }
     }
-}
-
-fn ready(answer: Answer) -> BoxFuture<'static, Answer> {
-    futures_util::future::ready(answer).boxed()
-}
-
-/// Whether the signature fits what the event says, whatever id it claims: for a fault of the test build.
-fn is_signed_by_content(event: &Event) -> bool {
-    let id = EventId::compute(&event.pubkey, &event.created_at, &event.kind, &event.tags, &event.content);
-    let (tags, content) = (event.tags.clone(), event.content.clone());
-    Event::new(id, event.pubkey, event.created_at, event.kind, tags, content, event.sig).verify().is_ok()
-}
-
-/// Id and signature first: nothing is remembered under an id that was only claimed.
-async fn verified(event: Event) -> Result<Event, Answer> {
-    let check = |event: Event| match event.verify() {
-        Ok(()) => Ok(event),
-        Err(_) if fault::is("signature-unchecked") && event.verify_id() => Ok(event),
-        Err(_) if fault::is("id-unchecked") && event.verify_signature() => Ok(event),
-        Err(_) if fault::is("id-recomputed") && is_signed_by_content(&event) => Ok(event),
-        Err(error) => Err(Answer::no(format!("invalid: {error}"))),
-    };
-    let size = event.content.len() + event.tags.len() * 64;
-    if size < LARGE_EVENT {
-        return check(event);
-    }
-    let task = tokio::task::spawn_blocking(move || check(event));
-    task.await.unwrap_or_else(|_| Err(Answer::no("error: the event could not be verified")))
 }
 
 impl House {

@@ -3,12 +3,15 @@
 mod deletions;
 pub mod funnel;
 pub(crate) mod tombstones;
+mod verified;
 
 pub use funnel::Funnel;
+pub use verified::Verified;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use nostr::event::Event;
 use nostr::key::PublicKey;
@@ -53,9 +56,24 @@ impl Answer {
 /// Takes events in. What the relay sessions (and later sync) see of the intake.
 #[async_trait::async_trait]
 pub trait Intake: Send + Sync {
-    /// Verifies and judges one event. When this returns the decision is made, so that a later event of the same
-    /// connection may build on it; the returned future ends when the decision is durable and may be told.
+    /// Judges one event. When this returns the decision is made, so that a later event of the same connection may build
+    /// on it; the returned future ends when the decision is durable and may be told.
     ///
-    /// A caller that pipelines keeps order by awaiting `submit` one after the other and collecting the futures.
-    async fn submit(&self, event: Event, source: &Source) -> BoxFuture<'static, Answer>;
+    /// A caller that pipelines keeps order by awaiting `admit` one after the other and collecting the futures. Events may
+    /// be verified side by side before.
+    async fn admit(&self, event: Verified, source: &Source) -> BoxFuture<'static, Answer>;
+
+    /// Verifies and judges one event, as [`Intake::admit`].
+    async fn submit(&self, event: Event, source: &Source) -> BoxFuture<'static, Answer> {
+        // Id and signature first: nothing is remembered under an id that was only claimed.
+        match Verified::check(event).await {
+            Ok(event) => self.admit(event, source).await,
+            Err(answer) => ready(answer),
+        }
+    }
+}
+
+/// An answer that needs no waiting for.
+pub(crate) fn ready(answer: Answer) -> BoxFuture<'static, Answer> {
+    futures_util::future::ready(answer).boxed()
 }

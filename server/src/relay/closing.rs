@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::error::Error;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::{self, Message};
 
-use futures_util::SinkExt;
-
+use super::connection::Connection;
 use super::outbox::Outbox;
 
 /// Why a session ended.
@@ -41,23 +39,20 @@ impl End {
 }
 
 /// Ends the connection.
-pub(crate) async fn close<S>(mut socket: WebSocketStream<S>, end: End, outbox: &Outbox, within: Duration)
+pub(crate) async fn close<S>(mut connection: Connection<S>, end: End, outbox: &Outbox, within: Duration)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let farewell = async {
         match end {
             End::Gone => return Ok(()),
-            End::ByPeer => socket.flush().await?,
+            End::ByPeer => connection.answer_close(outbox).await?,
             End::ByUs(code, reason) => {
-                while let Some(message) = outbox.try_next() {
-                    socket.feed(message).await?;
-                }
-                socket.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await?;
+                connection.say_goodbye(CloseFrame { code, reason: reason.into() }, outbox).await?;
             }
         }
         // Closing a socket with unread input resets it, and the peer may never see the reason: read on for a moment.
-        let io = socket.get_mut();
+        let io = connection.io();
         io.shutdown().await?;
         let mut ignored = vec![0; 4096];
         while io.read(&mut ignored).await? > 0 {}

@@ -1,7 +1,7 @@
 //! Live delivery: from what an event is to the subscriptions that asked for it, each event exactly once.
 //!
 //! A subscription is entered here *before* its stored events are looked up; what arrives meanwhile is kept back until
-//! EOSE. An event can be met on both ways, because it is in the store a moment before it is published: ids that were
+//! EOSE. An event can be met on both ways, because it is in the store a moment before it is delivered: ids that were
 //! sent from the store are dropped from what was kept back, and those among them that are still expected are dropped
 //! when they come.
 
@@ -11,10 +11,11 @@ use std::sync::Arc;
 use nostr::event::{Event, EventId};
 use nostr::filter::Filter;
 use parking_lot::{Mutex, RwLock};
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 
-use super::outbox::{Gone, Label, Outbox};
-use super::reply;
+use super::gathering::{Due, Gathered, Gathering};
+use super::run::Runs;
+use super::subscription::{Round, Subscription};
 use super::subscriptions::SubscriptionIndex;
 use crate::clock::Clock;
 
@@ -23,6 +24,9 @@ use crate::clock::Clock;
 pub struct Feed {
     index: RwLock<SubscriptionIndex<Subscription>>,
     expected: Mutex<HashMap<EventId, usize>>,
+    gathering: Mutex<Gathering>,
+    /// Held while events are delivered, so that they come to everybody in one order.
+    delivering: Mutex<()>,
     clock: Clock,
 }
 
@@ -44,13 +48,83 @@ impl Feed {
         }
     }
 
-    /// Delivers a stored event to every live subscription that matches.
-    pub fn publish(&self, event: &Event) {
-        if !event.is_expired_at(self.clock.now()) {
-            self.deliver(event);
+    /// Delivers a stored event to every subscription that matches and is here now: at once, or together with others
+    /// that follow closely, a few milliseconds later. Outside a runtime, always at once.
+    pub fn publish(self: &Arc<Self>, event: &Event) {
+        let Some(gathered) = self.matched(event) else { return self.forget(&[event.id]) };
+        let due = self.gathering.lock().add(gathered, Instant::now());
+        match due {
+            Due::Now => self.deliver_gathered(),
+            Due::At(then) => self.deliver_at(then),
+            Due::Cared => {}
         }
-        // Only now: a subscription that goes live meanwhile must learn that this one is still on its way.
-        self.forget(&[event.id]);
+    }
+
+    fn matched(&self, event: &Event) -> Option<Gathered> {
+        if event.is_expired_at(self.clock.now()) {
+            return None;
+        }
+        let subscriptions = self.index.read().matching(event);
+        if subscriptions.is_empty() {
+            return None;
+        }
+        let json = serde_json::to_vec(event).ok()?;
+        Some(Gathered { id: event.id, json: json.into(), subscriptions })
+    }
+
+    fn deliver_at(self: &Arc<Self>, mut then: Instant) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            self.gathering.lock().look(then);
+            return self.deliver_gathered();
+        };
+        let feed = Arc::clone(self);
+        runtime.spawn(async move {
+            loop {
+                tokio::time::sleep_until(then).await;
+                let due = feed.gathering.lock().look(Instant::now());
+                match due {
+                    Due::At(later) => then = later,
+                    Due::Now => return feed.deliver_gathered(),
+                    Due::Cared => return,
+                }
+            }
+        });
+    }
+
+    /// Delivers everything that was published before.
+    pub(crate) fn deliver_gathered(&self) {
+        let _in_one_order = self.delivering.lock();
+        let gathered = self.gathering.lock().take(Instant::now());
+        if gathered.is_empty() {
+            return;
+        }
+        let round = self.deliver(gathered);
+        // Only now: a subscription that goes live meanwhile must learn that these are still on their way.
+        self.forget(&round.ids);
+    }
+
+    fn deliver(&self, gathered: Vec<Gathered>) -> Round {
+        let wanted = gathered.iter().enumerate();
+        let mut wanted: Vec<(u64, usize)> = wanted
+            .flat_map(|(at, event)| event.subscriptions.iter().map(move |number| (*number, at)))
+            .collect();
+        // As many runs that are in order as there are events.
+        wanted.sort();
+        let ids = gathered.iter().map(|event| event.id).collect();
+        let events = gathered.into_iter().map(|event| event.json).collect();
+        let mut round = Round { ids, events, runs: Runs::default() };
+        let mut ended = Vec::new();
+        let index = self.index.read();
+        for wanted in wanted.chunk_by(|one, other| one.0 == other.0) {
+            let number = wanted[0].0;
+            let Some(subscription) = index.get(number) else { continue };
+            if subscription.deliver(wanted.iter().map(|(_, at)| *at), &mut round).is_err() {
+                ended.push(number);
+            }
+        }
+        drop(index);
+        ended.into_iter().for_each(|number| self.leave(number));
+        round
     }
 
     /// Takes back [`Feed::expect`]: these were not stored after all.
@@ -72,20 +146,6 @@ impl Feed {
         self.index.read().len()
     }
 
-    fn deliver(&self, event: &Event) {
-        let matching = self.index.read().matching(event);
-        if matching.is_empty() {
-            return;
-        }
-        let Ok(json) = serde_json::to_string(event) else { return };
-        let json: Arc<str> = json.into();
-        for (number, subscription) in matching {
-            if subscription.deliver(&event.id, &json).is_err() {
-                self.index.write().remove(number);
-            }
-        }
-    }
-
     /// Enters a subscription, which keeps back what it gets until [`Feed::go_live`].
     pub(crate) fn enter(&self, filters: Arc<[Filter]>, subscription: &Arc<Subscription>) -> u64 {
         self.index.write().insert(filters, subscription)
@@ -96,116 +156,10 @@ impl Feed {
         self.index.write().remove(number);
     }
 
-    /// Ends the stored part: sends EOSE, then what was kept back and is not among the ids `sent` from the store.
+    /// Ends the stored part of a subscription for which the events `sent` were in the store.
     pub(crate) fn go_live(&self, subscription: &Subscription, sent: &HashSet<EventId>) {
-        let mut delivery = subscription.delivery.lock();
-        let Delivery::KeptBack(kept_back) = std::mem::replace(&mut *delivery, Delivery::Ended) else {
-            return;
-        };
-        let skip = self.expected.lock().keys().filter(|id| sent.contains(id)).copied().collect();
-        subscription.outbox.answer(reply::eose(&subscription.id));
-        for (id, json) in kept_back {
-            if sent.contains(&id) {
-                subscription.outbox.release_live(json.len());
-            } else {
-                subscription.outbox.live_reserved(&subscription.label, json);
-            }
-        }
-        *delivery = Delivery::Live { skip };
-    }
-}
-
-/// One subscription of one connection.
-#[derive(Debug)]
-pub(crate) struct Subscription {
-    id: String,
-    label: Arc<Label>,
-    outbox: Arc<Outbox>,
-    delivery: Mutex<Delivery>,
-    /// Ends the query for stored events.
-    stop: CancellationToken,
-}
-
-#[derive(Debug)]
-enum Delivery {
-    /// The stored events are being sent; this comes after them.
-    KeptBack(Vec<(EventId, Arc<str>)>),
-    /// What comes is sent, but for these, which were found in the store already.
-    Live {
-        skip: HashSet<EventId>,
-    },
-    Ended,
-}
-
-/// The subscription has ended.
-struct Ended;
-
-impl Subscription {
-    pub(crate) fn new(id: String, outbox: Arc<Outbox>, stop: CancellationToken) -> Self {
-        let label = Arc::new(Label::new(&id));
-        Self { id, label, outbox, delivery: Mutex::new(Delivery::KeptBack(Vec::new())), stop }
-    }
-
-    /// Cancelled when the subscription ends, whoever ends it.
-    pub(crate) fn stop(&self) -> &CancellationToken {
-        &self.stop
-    }
-
-    /// Whether it has ended.
-    pub(crate) fn is_ended(&self) -> bool {
-        matches!(*self.delivery.lock(), Delivery::Ended)
-    }
-
-    /// Sends a stored event as soon as there is room.
-    pub(crate) async fn send_stored(&self, json: String) -> Result<(), Gone> {
-        self.outbox.stored(&self.label, json.into()).await
-    }
-
-    /// Ends it by the client's wish: nothing more is sent, not even what waits already.
-    pub(crate) fn drop_silently(&self) {
-        self.label.silence();
-        self.end(&mut self.delivery.lock());
-    }
-
-    /// Ends it by ours, and says why.
-    pub(crate) fn close(&self, reason: &str) {
-        let mut delivery = self.delivery.lock();
-        if !matches!(*delivery, Delivery::Ended) {
-            self.end(&mut delivery);
-            self.outbox.answer(reply::closed(&self.id, reason));
-        }
-    }
-
-    fn end(&self, delivery: &mut Delivery) {
-        if let Delivery::KeptBack(kept_back) = std::mem::replace(delivery, Delivery::Ended) {
-            kept_back.iter().for_each(|(_, json)| self.outbox.release_live(json.len()));
-        }
-        self.stop.cancel();
-    }
-
-    fn deliver(&self, id: &EventId, json: &Arc<str>) -> Result<(), Ended> {
-        let mut delivery = self.delivery.lock();
-        let room = match &mut *delivery {
-            Delivery::Ended => return Err(Ended),
-            Delivery::Live { skip } => {
-                if !skip.is_empty() && skip.remove(id) {
-                    return Ok(());
-                }
-                self.outbox.live(&self.label, json)
-            }
-            Delivery::KeptBack(kept_back) => {
-                self.outbox.reserve_live(json.len()).map(|()| kept_back.push((*id, json.clone())))
-            }
-        };
-        if room.is_ok() {
-            return Ok(());
-        }
-        self.end(&mut delivery);
-        self.outbox.answer(reply::closed(
-            &self.id,
-            "error: slow reader: too many events wait to be read here; subscribe again to get what you missed",
-        ));
-        Err(Ended)
+        let expected = || self.expected.lock().keys().filter(|id| sent.contains(id)).copied().collect();
+        subscription.go_live(sent, expected);
     }
 }
 
@@ -217,9 +171,12 @@ mod tests {
 
     use super::*;
     use crate::relay::limits::Limits;
+    use crate::relay::outbox::Outbox;
+    use crate::relay::outbox::tests::texts;
+    use tokio_util::sync::CancellationToken;
 
     struct Client {
-        feed: Feed,
+        feed: Arc<Feed>,
         outbox: Arc<Outbox>,
         subscription: Arc<Subscription>,
     }
@@ -227,15 +184,15 @@ mod tests {
     fn client(limits: &Limits) -> Client {
         let outbox = Arc::new(Outbox::new(limits));
         let subscription = Subscription::new("s".to_owned(), outbox.clone(), CancellationToken::new());
-        let client = Client { feed: Feed::default(), outbox, subscription: Arc::new(subscription) };
+        let client = Client { feed: Arc::default(), outbox, subscription: Arc::new(subscription) };
         client.feed.enter(vec![Filter::new().kind(Kind::TextNote)].into(), &client.subscription);
         client
     }
 
     impl Client {
         fn received(&self) -> Vec<String> {
-            let texts = std::iter::from_fn(|| self.outbox.try_next()).map(|m| m.into_text().unwrap());
-            texts
+            texts(&self.outbox)
+                .into_iter()
                 .map(|text| serde_json::from_str::<Vec<serde_json::Value>>(&text).unwrap())
                 .map(|parts| match parts[0].as_str().unwrap() {
                     "EVENT" => parts[2]["content"].as_str().unwrap().to_owned(),

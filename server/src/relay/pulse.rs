@@ -1,14 +1,10 @@
-//! Signs of life: a wrapper that counts the bytes of a connection, and the decisions that follow from them. A peer from
-//! which nothing comes is pinged and then dropped; one that takes none of what waits for it is dropped.
+//! Signs of life: the bytes of a connection are counted, and decisions follow from them. A peer from which nothing comes
+//! is pinged and then dropped; one that takes none of what waits for it is dropped. Pure.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::limits::Limits;
@@ -16,59 +12,10 @@ use super::limits::Limits;
 /// What has gone over a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Activity {
-    read: AtomicU64,
-    written: AtomicU64,
+    pub(crate) read: AtomicU64,
+    pub(crate) written: AtomicU64,
     /// Whether the writer holds something that is not yet written.
     pub(crate) writing: AtomicBool,
-}
-
-/// A stream that counts its bytes.
-#[derive(Debug)]
-pub(crate) struct Metered<S> {
-    inner: S,
-    activity: Arc<Activity>,
-}
-
-impl<S> Metered<S> {
-    pub(crate) fn new(inner: S, activity: Arc<Activity>) -> Self {
-        Self { inner, activity }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let result = Pin::new(&mut self.inner).poll_read(context, buffer);
-        let count = buffer.filled().len() - before;
-        self.activity.read.fetch_add(count as u64, Ordering::Relaxed);
-        result
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.inner).poll_write(context, bytes);
-        if let Poll::Ready(Ok(count)) = result {
-            self.activity.written.fetch_add(count as u64, Ordering::Relaxed);
-        }
-        result
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(context)
-    }
 }
 
 /// What a beat tells the session to do.

@@ -8,51 +8,65 @@ use nostr::key::PublicKey;
 use tokio::time::Instant;
 
 use super::auth;
-use super::feed::Subscription;
 use super::filter;
 use super::message::{self, AnswerTo, ClientMessage, Malformed, Question};
 use super::negentropy::Reconciliation;
 use super::reply;
-use super::session::{Busy, Done, Open, Session};
+use super::session::{Open, Reconciling, Session};
 use super::stored::QueryError;
+use super::subscription::Subscription;
 use crate::intake::Source;
 
 /// COUNTs that wait or run at the same time on one connection.
 const MAX_COUNTS: usize = 16;
 
 impl Session {
-    /// Does what a message asks for; what must be done before the next one is read comes back.
-    pub(super) fn handle(&mut self, text: &str) -> Option<Busy> {
+    /// Reads a message, and does what it asks for.
+    pub(super) fn handle(&mut self, text: &str) -> Option<Reconciling> {
         match message::parse(text) {
-            Ok(ClientMessage::Event(event)) => return self.event(event),
-            Ok(ClientMessage::Auth(event)) => self.authenticate(&event),
-            Ok(ClientMessage::Req(question)) => self.subscribe(question),
-            Ok(ClientMessage::Close { id }) => self.unsubscribe(&id),
-            Ok(ClientMessage::Count(question)) => self.count(question),
-            Ok(ClientMessage::NegOpen { id, filter, message }) => return self.reconcile(id, filter, message),
-            Ok(ClientMessage::NegMsg { id, message }) => return self.reconcile_on(id, message),
-            Ok(ClientMessage::NegClose { id }) => drop(self.reconciliations.remove(&id)),
-            Err(malformed) => self.outbox.answer(answer_malformed(malformed)),
+            Ok(message) => self.act(message, text.len()),
+            Err(malformed) => {
+                self.outbox.answer(&answer_malformed(malformed));
+                None
+            }
+        }
+    }
+
+    /// Does what a message of so many bytes asks for, or keeps it until the events before it are judged. A
+    /// reconciliation that has to be done before the next message is read comes back.
+    pub(super) fn act(&mut self, message: ClientMessage, bytes: usize) -> Option<Reconciling> {
+        if !matches!(message, ClientMessage::Event(_)) {
+            if self.publishing.unjudged() > 0 {
+                self.held = Some(message);
+                return None;
+            }
+            // What was served before a question is not news after its answer.
+            self.relay.feed.deliver_gathered();
+        }
+        match message {
+            ClientMessage::Event(event) => self.event(*event, bytes),
+            ClientMessage::Auth(event) => self.authenticate(&event),
+            ClientMessage::Req(question) => self.subscribe(question),
+            ClientMessage::Close { id } => self.unsubscribe(&id),
+            ClientMessage::Count(question) => self.count(question),
+            ClientMessage::NegOpen { id, filter, message } => return self.reconcile(id, filter, message),
+            ClientMessage::NegMsg { id, message } => return self.reconcile_on(id, message),
+            ClientMessage::NegClose { id } => drop(self.reconciliations.remove(&id)),
         }
         None
     }
 
-    fn event(&mut self, event: Box<Event>) -> Option<Busy> {
+    /// Takes an event in that came in a message of so many bytes.
+    fn event(&mut self, event: Event, bytes: usize) {
         let now = Instant::now();
         if !self.events.take(now) || !self.address.lock().take_event(now) {
             let reason = "rate-limited: too many events from here; wait a moment and send it again";
-            self.outbox.answer(reply::ok(&event.id, false, reason));
-            return None;
+            self.outbox.answer(&reply::ok(&event.id, false, reason));
+        } else if let Err(reason) = auth::may_publish(&event, self.authenticated()) {
+            self.outbox.answer(&reply::ok(&event.id, false, reason));
+        } else {
+            self.publishing.push(event, bytes);
         }
-        if let Err(reason) = auth::may_publish(&event, self.authenticated()) {
-            self.outbox.answer(reply::ok(&event.id, false, reason));
-            return None;
-        }
-        let (intake, source) = (self.relay.intake.clone(), self.source.clone());
-        Some(Box::pin(async move {
-            let id = event.id;
-            Done::Decided(id, intake.submit(*event, &source).await)
-        }))
     }
 
     fn authenticated(&self) -> &[PublicKey] {
@@ -82,7 +96,7 @@ impl Session {
             _ => Ok(()),
         });
         let reason = result.as_ref().err().map_or("", String::as_str);
-        self.outbox.answer(reply::ok(&event.id, result.is_ok(), reason));
+        self.outbox.answer(&reply::ok(&event.id, result.is_ok(), reason));
     }
 
     /// Whether a question may be asked at all.
@@ -105,7 +119,7 @@ impl Session {
         // The same id again replaces the subscription (NIP-01), and a refusal ends it.
         self.unsubscribe(&question.id);
         if let Err(reason) = self.may_subscribe(&question) {
-            self.outbox.answer(reply::closed(&question.id, &reason));
+            self.outbox.answer(&reply::closed(&question.id, &reason));
             return;
         }
         let size = question.filters.iter().map(filter::size).sum();
@@ -174,13 +188,13 @@ impl Session {
 
     fn count(&mut self, question: Question) {
         if let Err(reason) = self.check_question(&question.id, question.sent) {
-            self.outbox.answer(reply::closed(&question.id, &reason));
+            self.outbox.answer(&reply::closed(&question.id, &reason));
             return;
         }
         let most = MAX_COUNTS;
         if Arc::strong_count(&self.counting) > most {
             let reason = format!("rate-limited: {most} counts are running on this connection; wait for one");
-            self.outbox.answer(reply::closed(&question.id, &reason));
+            self.outbox.answer(&reply::closed(&question.id, &reason));
             return;
         }
         let (relay, running, counting) = (self.relay.clone(), self.running.clone(), self.counting.clone());
@@ -195,14 +209,14 @@ impl Session {
                 counted = counted => counted,
             };
             drop(counting);
-            outbox.answer(match counted {
+            outbox.answer(&match counted {
                 Ok((count, approximate)) => reply::count(&question.id, count, approximate),
                 Err(error) => reply::closed(&question.id, &error.to_string()),
             });
         });
     }
 
-    fn reconcile(&mut self, id: String, filter: Option<Filter>, message: Vec<u8>) -> Option<Busy> {
+    fn reconcile(&mut self, id: String, filter: Option<Filter>, message: Vec<u8>) -> Option<Reconciling> {
         self.reconciliations.remove(&id);
         let most = self.relay.limits.max_neg_sessions;
         let allowed = self.check_question(&id, 1).and_then(|()| {
@@ -212,7 +226,7 @@ impl Session {
             room.then_some(()).ok_or_else(reason)
         });
         if let Err(reason) = allowed {
-            self.outbox.answer(reply::neg_err(&id, &reason));
+            self.outbox.answer(&reply::neg_err(&id, &reason));
             return None;
         }
         let relay = self.relay.clone();
@@ -221,25 +235,25 @@ impl Session {
                 Ok(session) => session.answer(message).await,
                 Err(reason) => Err(reason),
             };
-            Done::Reconciled(id, result)
+            (id, result)
         }))
     }
 
-    fn reconcile_on(&mut self, id: String, message: Vec<u8>) -> Option<Busy> {
+    fn reconcile_on(&mut self, id: String, message: Vec<u8>) -> Option<Reconciling> {
         let Some(session) = self.reconciliations.remove(&id) else {
-            self.outbox.answer(reply::neg_err(&id, "closed: no such reconciliation is open; NEG-OPEN it"));
+            self.outbox.answer(&reply::neg_err(&id, "closed: no such reconciliation is open; NEG-OPEN it"));
             return None;
         };
-        Some(Box::pin(async move { Done::Reconciled(id, session.answer(message).await) }))
+        Some(Box::pin(async move { (id, session.answer(message).await) }))
     }
 
     pub(super) fn reconciled(&mut self, id: String, result: Result<(Reconciliation, Vec<u8>), String>) {
         match result {
             Ok((session, answer)) => {
-                self.outbox.answer(reply::neg_msg(&id, &answer));
+                self.outbox.answer(&reply::neg_msg(&id, &answer));
                 self.reconciliations.insert(id, session);
             }
-            Err(reason) => self.outbox.answer(reply::neg_err(&id, &reason)),
+            Err(reason) => self.outbox.answer(&reply::neg_err(&id, &reason)),
         }
     }
 
@@ -249,7 +263,7 @@ impl Session {
         self.reconciliations.retain(|id, session| {
             let alive = now.saturating_duration_since(session.last_used()) < idle;
             if !alive {
-                outbox.answer(reply::neg_err(id, "closed: the reconciliation was idle for too long"));
+                outbox.answer(&reply::neg_err(id, "closed: the reconciliation was idle for too long"));
             }
             alive
         });

@@ -11,9 +11,9 @@ use nostr::filter::{Filter, SingleLetterTag};
 use nostr::types::Timestamp;
 use tokio::sync::Semaphore;
 
-use super::feed::Subscription;
 use super::filter;
 use super::limits::Limits;
+use super::subscription::Subscription;
 use crate::clock::Clock;
 use crate::store::EventStore;
 use crate::store::events::EventStoreError;

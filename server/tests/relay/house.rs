@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use grasp_server::clock::Clock;
-use grasp_server::intake::{Answer, Intake, Source};
+use grasp_server::intake::{Answer, Intake, Source, Verified};
 use grasp_server::relay::{self, ClientInfo, Feed, Limits, Relay, RelayParts};
 use grasp_server::store::EventStore;
 use grasp_server::store::events::Saved;
-use nostr::event::Event;
 use nostr::key::PublicKey;
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
@@ -39,10 +38,11 @@ struct TakesEverything {
 
 #[async_trait::async_trait]
 impl Intake for TakesEverything {
-    async fn submit(&self, event: Event, source: &Source) -> BoxFuture<'static, Answer> {
+    async fn admit(&self, event: Verified, source: &Source) -> BoxFuture<'static, Answer> {
         if let Source::Client { authenticated, .. } = source {
             self.authenticated.lock().extend(authenticated.iter());
         }
+        let event = event.into_event();
         self.feed.expect(&[event.id]);
         self.submitted.fetch_add(1, Ordering::SeqCst);
         let (store, feed) = (self.store.clone(), self.feed.clone());
