@@ -30,8 +30,15 @@ impl ServiceDomain {
     /// `ws://` and `http://` for loopback names, `wss://` and `https://` for all others.
     #[must_use]
     pub fn is_local(&self) -> bool {
-        let ip = self.host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-        self.host == "localhost" || self.host.ends_with(".localhost") || ip.is_ok_and(|ip| ip.is_loopback())
+        self.host == "localhost"
+            || self.host.ends_with(".localhost")
+            || self.address().is_some_and(|address| address.is_loopback())
+    }
+
+    /// The address that the domain is, if it is no name.
+    #[must_use]
+    pub fn address(&self) -> Option<std::net::IpAddr> {
+        self.host.trim_start_matches('[').trim_end_matches(']').parse().ok()
     }
 
     /// The relay's URL, as announcements should list it.
