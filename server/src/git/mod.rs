@@ -11,6 +11,7 @@ mod body;
 mod client;
 mod commands;
 pub mod family;
+pub mod fetch;
 pub(crate) mod files;
 pub mod gate;
 pub mod host;

@@ -1,10 +1,12 @@
 //! Whether what a push names is there: the part that `index-pack --strict` cannot see.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use git2::{ObjectType, Odb};
 
 use super::gate::{CommandResult, RefCommand};
+use crate::nip34::Oid;
 use crate::nip34::refname::Namespace;
 
 /// One result per command: the new tip is in one of the object folders, and a branch's tip is a commit.
@@ -20,6 +22,16 @@ pub(crate) fn check(folders: &[&Path], commands: &[RefCommand]) -> Vec<CommandRe
         }
     };
     commands.iter().map(|command| tip(&odb, command)).collect()
+}
+
+/// Those among these objects that are in one of the folders. Reads from disk; call it where blocking is fine.
+///
+/// # Errors
+/// When the folders cannot be read.
+pub(crate) fn present(folders: &[&Path], oids: &BTreeSet<Oid>) -> Result<BTreeSet<Oid>, git2::Error> {
+    let odb = open(folders)?;
+    let is_here = |oid: &&Oid| git2::Oid::from_bytes(oid.as_bytes()).is_ok_and(|oid| odb.exists(oid));
+    Ok(oids.iter().filter(is_here).copied().collect())
 }
 
 fn open(folders: &[&Path]) -> Result<Odb<'static>, git2::Error> {
