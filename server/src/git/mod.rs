@@ -16,6 +16,7 @@ pub(crate) mod files;
 pub mod gate;
 pub mod host;
 mod index_pack;
+mod landing;
 mod limits;
 mod ls_refs;
 mod pkt_line;

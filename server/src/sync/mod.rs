@@ -1,0 +1,4 @@
+//! Proactive sync (GRASP-02).
+
+pub mod history;
+pub mod relay_client;

@@ -1,0 +1,465 @@
+//! A client of other relays (NIP-01, NIP-42, NIP-77 messages), through the address guard.
+//!
+//! One task per connection reads and writes; subscriptions are routes to whoever asked. It verifies nothing and keeps
+//! nothing: events go on to the intake as they came. What a relay may make us hold is bounded in bytes, and a reader that
+//! is behind makes the relay wait.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use nostr::event::{Event, EventBuilder, EventId, FinalizeEvent as _, Kind, Tag};
+use nostr::filter::Filter;
+use nostr::key::Keys;
+use nostr::message::{ClientMessage, RelayMessage, SubscriptionId};
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::{HeaderValue, header::USER_AGENT};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::outbound::http::AGENT;
+use crate::outbound::{Connection, Destination, Outbound, OutboundError};
+
+/// Events of one connection that have been read and not been taken in, in bytes of JSON.
+const HELD_BYTES: usize = 8 << 20;
+/// Answers of one subscription that wait for whoever asked.
+const ROUTE: usize = 64;
+/// Messages that wait to be written.
+const OUTGOING: usize = 256;
+
+/// What a connection may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientLimits {
+    /// The longest message that is read, in bytes.
+    pub message_bytes: usize,
+    /// How long the handshake may take.
+    pub handshake: Duration,
+    /// Silence after which the relay is pinged; after as much again it is left.
+    pub idle: Duration,
+    /// How long one message may take to be written.
+    pub write: Duration,
+}
+
+impl Default for ClientLimits {
+    fn default() -> Self {
+        Self {
+            message_bytes: 4 << 20,
+            handshake: Duration::from_secs(10),
+            idle: Duration::from_secs(30),
+            write: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The guard or the network says no.
+    #[error(transparent)]
+    Outbound(#[from] OutboundError),
+    /// It is no `ws` or `wss` URL.
+    #[error("it is no relay URL (ws:// or wss://)")]
+    NoRelay,
+    /// The other side does not become a WebSocket.
+    #[error("it does not open a WebSocket: {0}")]
+    Handshake(String),
+}
+
+/// What a relay says to one subscription.
+#[derive(Debug)]
+pub enum Said {
+    /// An event; neither id nor signature is true until the intake has said so.
+    Event(Held),
+    /// All stored events have come.
+    Eose,
+    /// The relay has ended the subscription, for this reason.
+    Closed(String),
+    /// A message of a reconciliation.
+    Neg(Vec<u8>),
+    /// A NOTICE while a reconciliation is open: perhaps the relay does not know what that is.
+    Notice(String),
+}
+
+/// An event that counts against what its connection may make us hold.
+#[derive(Debug)]
+pub struct Held {
+    /// The event.
+    pub event: Event,
+    _bytes: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+struct Route {
+    said: mpsc::Sender<Said>,
+    /// To be asked again when the relay has let us in.
+    asked: String,
+    /// It was refused for want of authentication.
+    waits_for_auth: bool,
+    kin: Kin,
+}
+
+type Routes = Arc<Mutex<HashMap<String, Route>>>;
+
+/// A connection to a relay. When the last handle is gone it ends.
+#[derive(Debug, Clone)]
+pub struct RelayClient {
+    outgoing: mpsc::Sender<String>,
+    routes: Routes,
+    next: Arc<AtomicU64>,
+}
+
+/// The end of a connection, and what is said on the way there.
+#[derive(Debug)]
+pub struct Watch {
+    /// NOTICEs.
+    pub notices: mpsc::Receiver<String>,
+    /// Ends with the connection, with the reason.
+    pub ended: AbortOnDropHandle<String>,
+}
+
+/// The connection has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the connection has ended")]
+pub struct Gone;
+
+/// Connects. `keys` sign the answer when the relay asks who is there (NIP-42).
+///
+/// # Errors
+/// [`ConnectError`].
+pub async fn connect(
+    outbound: &Outbound,
+    to: &Destination,
+    keys: Keys,
+    limits: ClientLimits,
+) -> Result<(RelayClient, Watch), ConnectError> {
+    if !to.is_relay() {
+        return Err(ConnectError::NoRelay);
+    }
+    let failed = |error: WsError| ConnectError::Handshake(short(&error.to_string()));
+    let mut request = to.as_str().into_client_request().map_err(failed)?;
+    request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    let stream = outbound.connect(to).await?;
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(limits.message_bytes))
+        .max_frame_size(Some(limits.message_bytes));
+    let opening = tokio_tungstenite::client_async_with_config(request, stream, Some(config));
+    let opened = timeout(limits.handshake, opening).await;
+    let (socket, _) = opened
+        .map_err(|_| ConnectError::Handshake(format!("no answer within {:?}", limits.handshake)))?
+        .map_err(failed)?;
+    let (outgoing, to_write) = mpsc::channel(OUTGOING);
+    let (notice, notices) = mpsc::channel(ROUTE);
+    let routes = Routes::default();
+    let task = Task {
+        limits,
+        routes: Arc::clone(&routes),
+        held: Arc::new(Semaphore::new(HELD_BYTES.max(limits.message_bytes))),
+        notice,
+        login: Login { keys, relay: to.as_str().to_owned(), answered: None, judged: false },
+        back: outgoing.downgrade(),
+    };
+    let ended = AbortOnDropHandle::new(tokio::spawn(task.run(socket, to_write)));
+    Ok((RelayClient { outgoing, routes, next: Arc::default() }, Watch { notices, ended }))
+}
+
+impl RelayClient {
+    /// Asks for what matches these filters, now and from now on.
+    ///
+    /// # Errors
+    /// When the connection has ended.
+    pub async fn subscribe(&self, filters: &[Filter]) -> Result<Subscription, Gone> {
+        let filters: Vec<Cow<'_, Filter>> = filters.iter().map(Cow::Borrowed).collect();
+        self.open(|id| ClientMessage::Req { subscription_id: Cow::Owned(id), filters }, Kin::Req).await
+    }
+
+    /// Opens a reconciliation (NIP-77).
+    ///
+    /// # Errors
+    /// When the connection has ended.
+    pub async fn reconcile(&self, filter: &Filter, first: &[u8]) -> Result<Subscription, Gone> {
+        let message = |id| ClientMessage::NegOpen {
+            subscription_id: Cow::Owned(id),
+            filter: Cow::Borrowed(filter),
+            initial_message: Cow::Owned(hex::encode(first)),
+        };
+        self.open(message, Kin::Neg).await
+    }
+
+    async fn open<'a>(
+        &self,
+        message: impl FnOnce(SubscriptionId) -> ClientMessage<'a>,
+        kin: Kin,
+    ) -> Result<Subscription, Gone> {
+        let id = format!("g{}", self.next.fetch_add(1, Ordering::Relaxed));
+        let (sender, said) = mpsc::channel(ROUTE);
+        let asked = message(SubscriptionId::new(id.clone())).as_json();
+        let route = Route { said: sender, asked: asked.clone(), waits_for_auth: false, kin };
+        self.routes.lock().insert(id.clone(), route);
+        let subscription = Subscription { id, client: self.clone(), said, kin };
+        self.outgoing.send(asked).await.map_err(|_| Gone)?;
+        Ok(subscription)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kin {
+    Req,
+    Neg,
+}
+
+/// One subscription; closed when dropped.
+#[derive(Debug)]
+pub struct Subscription {
+    id: String,
+    client: RelayClient,
+    said: mpsc::Receiver<Said>,
+    kin: Kin,
+}
+
+impl Subscription {
+    /// What the relay says next; nothing when the connection has ended or the relay has closed it before. Safe to
+    /// cancel.
+    pub async fn next(&mut self) -> Option<Said> {
+        self.said.recv().await
+    }
+
+    /// The next message of a reconciliation.
+    ///
+    /// # Errors
+    /// When the connection has ended.
+    pub async fn answer(&self, message: &[u8]) -> Result<(), Gone> {
+        let message = ClientMessage::NegMsg {
+            subscription_id: Cow::Owned(SubscriptionId::new(self.id.clone())),
+            message: Cow::Owned(hex::encode(message)),
+        };
+        self.client.outgoing.send(message.as_json()).await.map_err(|_| Gone)
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let known = self.client.routes.lock().remove(&self.id);
+        if known.is_some() {
+            let id = Cow::Owned(SubscriptionId::new(self.id.clone()));
+            let message = match self.kin {
+                Kin::Req => ClientMessage::Close(id),
+                Kin::Neg => ClientMessage::NegClose { subscription_id: id },
+            };
+            // When the queue is full, the relay learns it the next time it sends something for this subscription.
+            let _ = self.client.outgoing.try_send(message.as_json());
+        }
+    }
+}
+
+/// What answers a challenge (NIP-42).
+struct Login {
+    keys: Keys,
+    relay: String,
+    answered: Option<EventId>,
+    /// The relay has said what it thinks of the answer.
+    judged: bool,
+}
+
+impl Login {
+    fn answer(&mut self, challenge: &str) -> Option<String> {
+        let tags = [Tag::parse(["relay", &self.relay]), Tag::parse(["challenge", challenge])];
+        let tags: Vec<Tag> = tags.into_iter().collect::<Result<_, _>>().ok()?;
+        let event = EventBuilder::new(Kind::Authentication, "").tags(tags).finalize(&self.keys).ok()?;
+        self.answered = Some(event.id);
+        self.judged = false;
+        Some(ClientMessage::Auth(Cow::Owned(event)).as_json())
+    }
+}
+
+/// The work of one connection.
+struct Task {
+    limits: ClientLimits,
+    routes: Routes,
+    held: Arc<Semaphore>,
+    notice: mpsc::Sender<String>,
+    login: Login,
+    back: mpsc::WeakSender<String>,
+}
+
+type Socket = WebSocketStream<Connection>;
+
+impl Task {
+    /// Runs until the connection ends; returns why.
+    async fn run(self, socket: Socket, to_write: mpsc::Receiver<String>) -> String {
+        let (sink, stream) = socket.split();
+        let (pinger, pings) = mpsc::channel(1);
+        let (limits, routes) = (self.limits, Arc::clone(&self.routes));
+        let reason = tokio::select! {
+            reason = self.read(stream, pinger) => reason,
+            reason = write(sink, to_write, pings, limits.write) => reason,
+        };
+        // Whoever waits for an answer learns that none will come.
+        routes.lock().clear();
+        reason
+    }
+
+    async fn read(
+        mut self,
+        mut stream: futures_util::stream::SplitStream<Socket>,
+        pinger: mpsc::Sender<()>,
+    ) -> String {
+        let mut pinged = false;
+        loop {
+            let message = match timeout(self.limits.idle, stream.next()).await {
+                Ok(Some(Ok(message))) => message,
+                Ok(Some(Err(error))) => return short(&error.to_string()),
+                Ok(None) => return "the relay has closed the connection".to_owned(),
+                Err(_) if pinged => {
+                    return format!("the relay has been silent for {:?}", 2 * self.limits.idle);
+                }
+                Err(_) => {
+                    pinged = true;
+                    let _ = pinger.try_send(());
+                    continue;
+                }
+            };
+            pinged = false;
+            match message {
+                Message::Text(text) => self.take(&text).await,
+                Message::Close(frame) => {
+                    let why = frame.map(|frame| frame.reason.to_string()).filter(|why| !why.is_empty());
+                    return why
+                        .map_or_else(|| "the relay has closed the connection".to_owned(), |why| short(&why));
+                }
+                // Pings are answered below; nothing else means anything to us.
+                _ => {}
+            }
+        }
+    }
+
+    async fn take(&mut self, text: &str) {
+        // What cannot be read is none of ours; a relay may know messages that we do not.
+        let Ok(message) = RelayMessage::from_json(text) else { return };
+        match message {
+            RelayMessage::Event { subscription_id, event } => {
+                let size = u32::try_from(text.len()).unwrap_or(u32::MAX);
+                let Ok(bytes) = Arc::clone(&self.held).acquire_many_owned(size).await else { return };
+                let held = Held { event: event.into_owned(), _bytes: bytes };
+                self.deliver(subscription_id.as_str(), Said::Event(held)).await;
+            }
+            RelayMessage::EndOfStoredEvents(id) => self.deliver(id.as_str(), Said::Eose).await,
+            RelayMessage::Closed { subscription_id, message } => {
+                self.closed(subscription_id.as_str(), message.into_owned()).await;
+            }
+            RelayMessage::NegMsg { subscription_id, message } => {
+                // No hexadecimal is no message; the reconciliation ends by its own patience.
+                if let Ok(bytes) = hex::decode(message.as_bytes()) {
+                    self.deliver(subscription_id.as_str(), Said::Neg(bytes)).await;
+                }
+            }
+            RelayMessage::NegErr { subscription_id, message } => {
+                self.closed(subscription_id.as_str(), message.into_owned()).await;
+            }
+            RelayMessage::Notice(text) => self.notice(&text),
+            RelayMessage::Auth { challenge } => {
+                if let Some(answer) = self.login.answer(&challenge) {
+                    self.write_back(answer).await;
+                }
+            }
+            RelayMessage::Ok { event_id, status, .. } if self.login.answered == Some(event_id) => {
+                self.let_in(status).await;
+            }
+            RelayMessage::Ok { .. } | RelayMessage::Count { .. } => {}
+        }
+    }
+
+    fn notice(&self, text: &str) {
+        for route in self.routes.lock().values().filter(|route| route.kin == Kin::Neg) {
+            let _ = route.said.try_send(Said::Notice(short(text)));
+        }
+        // More of them than anybody reads say nothing new.
+        let _ = self.notice.try_send(short(text));
+    }
+
+    async fn deliver(&self, id: &str, said: Said) {
+        let route = self.routes.lock().get(id).map(|route| route.said.clone());
+        if let Some(route) = route {
+            // A subscription that was dropped meanwhile has said so itself.
+            let _ = route.send(said).await;
+        }
+    }
+
+    async fn closed(&self, id: &str, reason: String) {
+        {
+            let mut routes = self.routes.lock();
+            let Some(route) = routes.get_mut(id) else { return };
+            if reason.starts_with("auth-required:") && !route.waits_for_auth && !self.login.judged {
+                // Until the challenge has been answered, or came too late, the subscription is only late.
+                route.waits_for_auth = true;
+                return;
+            }
+        }
+        let route = self.routes.lock().remove(id);
+        if let Some(route) = route {
+            let _ = route.said.send(Said::Closed(short(&reason))).await;
+        }
+    }
+
+    /// The relay has judged our answer: what it had refused before is asked again, or is refused.
+    async fn let_in(&mut self, welcome: bool) {
+        self.login.judged = true;
+        let waiting: Vec<(String, String)> = {
+            let routes = self.routes.lock();
+            let waiting = routes.iter().filter(|(_, route)| route.waits_for_auth);
+            waiting.map(|(id, route)| (id.clone(), route.asked.clone())).collect()
+        };
+        for (id, asked) in waiting {
+            if welcome {
+                self.write_back(asked).await;
+            } else {
+                self.closed(&id, "auth-required: the relay does not let this server in".to_owned()).await;
+            }
+        }
+    }
+
+    async fn write_back(&self, message: String) {
+        if let Some(outgoing) = self.back.upgrade() {
+            let _ = outgoing.send(message).await;
+        }
+    }
+}
+
+/// Writes what is asked for until nobody can ask any more; returns why it ended.
+async fn write(
+    mut sink: futures_util::stream::SplitSink<Socket, Message>,
+    mut messages: mpsc::Receiver<String>,
+    mut pings: mpsc::Receiver<()>,
+    patience: Duration,
+) -> String {
+    loop {
+        let message = tokio::select! {
+            message = messages.recv() => match message {
+                Some(message) => Message::text(message),
+                None => {
+                    // A relay that does not listen any more need not be told good-bye.
+                    let _ = timeout(patience, sink.close()).await;
+                    return "this server has closed the connection".to_owned();
+                }
+            },
+            Some(()) = pings.recv() => Message::Ping(Vec::new().into()),
+        };
+        match timeout(patience, sink.send(message)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return short(&error.to_string()),
+            Err(_) => return format!("the relay has read nothing for {patience:?}"),
+        }
+    }
+}
+
+/// What a stranger has said, cut to a length that can be logged and shown.
+fn short(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
+}
