@@ -139,6 +139,17 @@ impl Destination {
         matches!(self.url.scheme(), "ws" | "wss")
     }
 
+    /// The same place for web requests: `ws` becomes `http`, `wss` becomes `https`.
+    #[must_use]
+    pub fn as_web(&self) -> Self {
+        let mut url = self.url.clone();
+        let scheme = if self.is_secure() { "https" } else { "http" };
+        // Among these four schemes every change is allowed (WHATWG URL, scheme setter).
+        let changed = url.set_scheme(scheme);
+        debug_assert!(changed.is_ok(), "{url} cannot become {scheme}");
+        Self { url, place: self.place.clone(), port: self.port }
+    }
+
     /// The URL, without a fragment.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -254,6 +265,13 @@ mod tests {
         assert_eq!(here.join("http://2130706433/"), Err(NotADestination::Disguised));
         assert_eq!(here.join("file:///etc/passwd"), Err(NotADestination::Scheme));
         assert_eq!(here.join("https://a:b@c.example/"), Err(NotADestination::Credentials));
+    }
+
+    #[test]
+    fn a_relay_has_a_web_page_at_the_same_place() {
+        for (relay, web) in [("wss://a.example/x", "https://a.example/x"), ("ws://[::1]:7/", "http://[::1]:7/")] {
+            assert_eq!(Destination::parse(relay).unwrap().as_web(), Destination::parse(web).unwrap());
+        }
     }
 
     #[test]

@@ -1,32 +1,23 @@
-//! What a relay has stored for a filter: by reconciliation (NIP-77) where it speaks that, by `until` pages where it does
-//! not (requirement G02/sync/negentropy).
+//! What a relay has stored for a filter: by reconciliation (NIP-77) where it speaks that, page by page where it does
+//! not (requirement G02/sync/negentropy). Which page comes next is the planner's to say.
 //!
-//! A page that does not end with EOSE is a failure, not a short history. Relays cap the results of a filter, so the next
-//! page begins in the second where the last one ended. Everything a relay can make us do is bounded: pages, rounds,
-//! records, silence.
+//! A page that does not end with EOSE is a failure, not a short history. Everything a relay can make us do is bounded:
+//! results, rounds, records, silence.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
 use nostr::event::EventId;
 use nostr::filter::{Filter, MatchEventOptions};
 use nostr::types::Timestamp;
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::offering::Offering;
+use super::paging::Page;
 use super::relay_client::{Gone, Held, RelayClient, Said, Subscription};
 
-/// How many results are asked for at once: what most relays give at most.
-const PAGE: usize = 500;
-/// A page with fewer results than this is the last: no relay caps them lower.
-const SHORT_PAGE: usize = 20;
 /// The most results of one page that are read.
-const MAX_PAGE: usize = 10_000;
-/// The most pages of one filter: a million events, as most relays count.
-const MAX_PAGES: usize = 2_000;
-/// The most pages that may begin in the same second.
-const MAX_PAGES_OF_A_SECOND: usize = 20;
+const MAX_RESULTS: usize = 10_000;
 /// Results that match nothing that was asked for, before a relay is not listened to any more.
 const MAX_FOREIGN: usize = 100;
 /// Ids in one filter.
@@ -80,93 +71,18 @@ impl From<Gone> for HistoryError {
     }
 }
 
-/// Fetches page after page what matches a filter; returns how many events came, and how many requests it took.
+/// Fetches one page: what matches a filter, up to EOSE, or up to what the relay gives.
 ///
 /// # Errors
 /// [`HistoryError`]; what has come until then has been passed on.
-pub async fn by_pages(
-    client: &RelayClient,
-    filter: &Filter,
-    pace: Pace,
-    into: &mpsc::Sender<Held>,
-) -> Result<Tally, HistoryError> {
-    let mut tally = Tally::default();
-    let mut until = filter.until;
-    // What was seen of the second in which the next page begins.
-    let mut seen: HashSet<EventId> = HashSet::new();
-    let mut same_second = 0;
-    while tally.requests < MAX_PAGES {
-        let mut asked = filter.clone().limit(PAGE);
-        asked.until = until;
-        let page = read_page(client, &asked, pace, &seen, into).await?;
-        tally.requests += 1;
-        tally.events += page.fresh;
-        let Some(oldest) = page.oldest.filter(|_| page.results >= SHORT_PAGE) else { return Ok(tally) };
-        if page.fresh == 0 || same_second == MAX_PAGES_OF_A_SECOND {
-            // Nothing more comes of that second.
-            if oldest.as_secs() == 0 {
-                return Ok(tally);
-            }
-            (until, same_second) = (Some(oldest - 1u64), 0);
-            seen.clear();
-        } else if until == Some(oldest) {
-            same_second += 1;
-            seen.extend(page.of_oldest);
-        } else {
-            (until, same_second) = (Some(oldest), 0);
-            seen = page.of_oldest;
-        }
-    }
-    Err(HistoryError::Endless("pages without end"))
-}
-
-/// What fetching has cost and brought.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Requests: REQs, and messages of a reconciliation.
-    pub requests: usize,
-    /// Events that were passed on.
-    pub events: usize,
-}
-
-impl std::ops::AddAssign for Tally {
-    fn add_assign(&mut self, other: Self) {
-        self.requests += other.requests;
-        self.events += other.events;
-    }
-}
-
-#[derive(Debug, Default)]
-struct Page {
-    results: usize,
-    fresh: usize,
-    oldest: Option<Timestamp>,
-    of_oldest: HashSet<EventId>,
-}
-
-impl Page {
-    fn count(&mut self, id: EventId, time: Timestamp) {
-        self.results += 1;
-        if self.oldest.is_none_or(|oldest| time < oldest) {
-            self.oldest = Some(time);
-            self.of_oldest.clear();
-        }
-        if self.oldest == Some(time) {
-            self.of_oldest.insert(id);
-        }
-    }
-}
-
-async fn read_page(
-    client: &RelayClient,
+pub async fn page(
+    subscription: &mut Subscription,
     asked: &Filter,
     pace: Pace,
-    seen: &HashSet<EventId>,
-    into: &mpsc::Sender<Held>,
+    into: &Offering,
 ) -> Result<Page, HistoryError> {
-    let mut subscription = client.subscribe(std::slice::from_ref(asked)).await?;
     let (mut page, mut foreign) = (Page::default(), 0);
-    while let Some(held) = next_event(&mut subscription, pace).await? {
+    while let Some(held) = next_event(subscription, pace).await? {
         if !asked.match_event(&held.event, MatchEventOptions::new()) {
             foreign += 1;
             if foreign > MAX_FOREIGN {
@@ -174,15 +90,11 @@ async fn read_page(
             }
             continue;
         }
-        let (id, time) = (held.event.id, held.event.created_at);
-        page.count(id, time);
-        if page.results > MAX_PAGE {
+        page.count(held.event.id, held.event.created_at);
+        if page.results > MAX_RESULTS {
             return Err(HistoryError::Endless("a page without end"));
         }
-        if !seen.contains(&id) {
-            page.fresh += 1;
-            into.send(held).await.map_err(|_| HistoryError::Gone)?;
-        }
+        into.offer(held).await?;
     }
     Ok(page)
 }
@@ -201,23 +113,26 @@ async fn next_event(subscription: &mut Subscription, pace: Pace) -> Result<Optio
     }
 }
 
-/// Fetches events by their ids.
+/// Fetches events by their ids, with one REQ open at a time; returns how many REQs it took.
 ///
 /// # Errors
 /// [`HistoryError`]; what has come until then has been passed on.
 pub async fn by_ids(
     client: &RelayClient,
+    id: &str,
     ids: &[EventId],
     pace: Pace,
-    into: &mpsc::Sender<Held>,
-) -> Result<Tally, HistoryError> {
-    let mut tally = Tally::default();
+    into: &Offering,
+) -> Result<usize, HistoryError> {
+    let mut requests = 0;
     for ids in ids.chunks(IDS_AT_ONCE) {
         let filter = Filter::new().ids(ids.iter().copied());
-        let page = read_page(client, &filter, pace, &HashSet::new(), into).await?;
-        tally += Tally { requests: 1, events: page.fresh };
+        let name = format!("{id}-{requests}");
+        let mut subscription = client.subscribe(name, std::slice::from_ref(&filter)).await?;
+        page(&mut subscription, &filter, pace, into).await?;
+        requests += 1;
     }
-    Ok(tally)
+    Ok(requests)
 }
 
 /// What a reconciliation has found.
@@ -235,6 +150,7 @@ pub struct Difference {
 /// [`HistoryError::Unreconciled`] when the relay does not do that; otherwise why it ended early.
 pub async fn reconcile(
     client: &RelayClient,
+    id: &str,
     filter: &Filter,
     ours: Vec<(EventId, Timestamp)>,
     pace: Pace,
@@ -244,7 +160,7 @@ pub async fn reconcile(
         .await
         .map_err(|error| failed(&error))?
         .map_err(|error| failed(&error))?;
-    let mut subscription = client.reconcile(filter, &first).await?;
+    let mut subscription = client.reconcile(id.to_owned(), filter, &first).await?;
     let mut need: Vec<Id> = Vec::new();
     for round in 1..=MAX_ROUNDS {
         let patience = if round == 1 { pace.first } else { pace.silence };

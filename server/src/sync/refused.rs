@@ -121,17 +121,17 @@ pub enum Consequence {
     Keep,
     /// It will not be taken, whatever comes.
     Remember,
-    /// It could be taken at any moment, or is no event at all: nothing is remembered.
+    /// It could be taken at any moment: nothing is remembered.
     Forget,
 }
 
-/// Reads a refusal. `verified` says whether id and signature are true, for those whose reason leaves it open.
+/// Reads a refusal of a verified event.
 #[must_use]
-pub fn consequence(event: &Event, message: &str, verified: impl FnOnce() -> bool) -> Consequence {
+pub fn consequence(event: &Event, message: &str) -> Consequence {
     let is = |prefix: Prefix| message.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with(':'));
     if is(Prefix::Restricted) || (is(Prefix::Blocked) && event.kind == ANNOUNCEMENT) {
         Consequence::Keep
-    } else if is(Prefix::Blocked) || is(Prefix::Replaced) || (is(Prefix::Invalid) && verified()) {
+    } else if is(Prefix::Blocked) || is(Prefix::Replaced) || is(Prefix::Invalid) {
         Consequence::Remember
     } else {
         Consequence::Forget
@@ -162,7 +162,36 @@ pub struct Refused {
     oldest_first: VecDeque<(EventId, u64)>,
     bytes: usize,
     next: u64,
+    recent: Recent,
 }
+
+/// What has arrived a moment ago: an event that was being judged meanwhile has not seen it.
+#[derive(Debug, Default)]
+struct Recent {
+    at: HashMap<Name, u64>,
+    oldest_first: VecDeque<(Name, u64)>,
+    arrivals: u64,
+}
+
+/// How many names a moment has.
+const MAX_RECENT: usize = 20_000;
+
+impl Recent {
+    fn enter(&mut self, name: &Name) {
+        self.at.insert(name.clone(), self.arrivals);
+        self.oldest_first.push_back((name.clone(), self.arrivals));
+        if self.oldest_first.len() > MAX_RECENT
+            && let Some((name, arrival)) = self.oldest_first.pop_front()
+            && self.at.get(&name) == Some(&arrival)
+        {
+            self.at.remove(&name);
+        }
+    }
+}
+
+/// A moment before an event was offered to the intake.
+#[derive(Debug, Clone, Copy)]
+pub struct Before(u64);
 
 impl Refused {
     /// An empty memory.
@@ -195,9 +224,25 @@ impl Refused {
         self.entries.get(id).is_some_and(|entry| now.as_secs() < entry.since + REMEMBERED)
     }
 
-    /// A verified event was refused for want of something.
-    pub fn keep(&mut self, event: Event, now: Timestamp) {
-        let mut names = lacks(&event);
+    /// This moment.
+    #[must_use]
+    pub const fn before(&self) -> Before {
+        Before(self.recent.arrivals)
+    }
+
+    /// A verified event, offered after `before`, was refused for want of something. Comes back when that may have
+    /// arrived while it was being judged.
+    #[must_use]
+    pub fn keep(&mut self, event: Event, before: Before, now: Timestamp) -> Option<Event> {
+        let names = lacks(&event);
+        if names.iter().any(|name| self.recent.at.get(name).is_some_and(|arrival| *arrival > before.0)) {
+            return Some(event);
+        }
+        self.keep_under(names, event, now);
+        None
+    }
+
+    fn keep_under(&mut self, mut names: Vec<Name>, event: Event, now: Timestamp) {
         names.truncate(self.bounds.names);
         let tags: usize =
             event.tags.iter().flat_map(|tag| tag.as_slice()).map(|value| value.len() + 32).sum();
@@ -253,11 +298,22 @@ impl Refused {
 
     /// Something of these names was accepted: takes out what may have lacked it, in the order of their signing.
     pub fn look_again<'a>(&mut self, arrived: impl IntoIterator<Item = &'a Name>) -> Vec<Event> {
-        if self.by_name.is_empty() {
-            return Vec::new();
+        self.recent.arrivals += 1;
+        let mut ids: HashSet<EventId> = HashSet::new();
+        for name in arrived {
+            self.recent.enter(name);
+            ids.extend(self.by_name.get(name).into_iter().flatten());
         }
-        let ids: HashSet<EventId> =
-            arrived.into_iter().filter_map(|name| self.by_name.get(name)).flatten().copied().collect();
+        self.take_out(&ids)
+    }
+
+    /// Nobody knows what has arrived: takes out everything that could be taken now.
+    pub fn look_at_all(&mut self) -> Vec<Event> {
+        let ids = self.by_name.values().flatten().copied().collect();
+        self.take_out(&ids)
+    }
+
+    fn take_out(&mut self, ids: &HashSet<EventId>) -> Vec<Event> {
         let mut events: Vec<Event> = ids.iter().filter_map(|id| self.forget(id)).collect();
         events.sort_by_key(|event| (event.created_at, event.id));
         events
@@ -286,7 +342,8 @@ mod tests {
     /// Offers `early`, which is refused, then says that `late` was accepted; what is looked at again.
     fn again(early: &Event, late: &Event, served: bool) -> bool {
         let mut refused = Refused::default();
-        refused.keep(early.clone(), at(0));
+        let before = refused.before();
+        assert_eq!(refused.keep(early.clone(), before, at(0)), None);
         assert!(refused.has(&early.id, at(0)));
         let looked = refused.look_again(&brings(late, served));
         assert_eq!(looked.is_empty(), refused.has(&early.id, at(0)), "it is either looked at or remembered");
@@ -311,6 +368,19 @@ mod tests {
         assert!(again(&note, &issue, true));
         let deletion = event(&keys, Kind::EventDeletion, &[["e", &note.id.to_hex()]]);
         assert!(!again(&note, &deletion, true), "a deletion opens no door");
+    }
+
+    #[test]
+    fn what_arrives_while_an_event_is_judged_is_not_missed() {
+        let keys = Keys::generate();
+        let issue = event(&keys, ISSUE, &[]);
+        let comment = event(&keys, Kind::Comment, &[["E", &issue.id.to_hex()]]);
+        let mut refused = Refused::default();
+        let before = refused.before();
+        assert!(refused.look_again(&brings(&issue, true)).is_empty());
+        assert_eq!(refused.keep(comment.clone(), before, at(0)), Some(comment.clone()));
+        let after = refused.before();
+        assert_eq!(refused.keep(comment, after, at(0)), None, "it was judged with the issue there");
     }
 
     #[rstest]
@@ -347,22 +417,20 @@ mod tests {
     }
 
     #[rstest]
-    #[case("restricted: you are no maintainer", ISSUE, true, Consequence::Keep)]
-    #[case("blocked: the announcement does not list this service", ANNOUNCEMENT, true, Consequence::Keep)]
-    #[case("blocked: the event was deleted by its author", ISSUE, true, Consequence::Remember)]
-    #[case("replaced: a newer one is known", STATE, true, Consequence::Remember)]
-    #[case("invalid: the `c` tag is missing", PULL_REQUEST, true, Consequence::Remember)]
-    #[case("invalid: bad signature", ISSUE, false, Consequence::Forget)]
-    #[case("rate-limited: too much waits", STATE, true, Consequence::Forget)]
-    #[case("error: this server could not store it", STATE, true, Consequence::Forget)]
+    #[case("restricted: you are no maintainer", ISSUE, Consequence::Keep)]
+    #[case("blocked: the announcement does not list this service", ANNOUNCEMENT, Consequence::Keep)]
+    #[case("blocked: the event was deleted by its author", ISSUE, Consequence::Remember)]
+    #[case("replaced: a newer one is known", STATE, Consequence::Remember)]
+    #[case("invalid: the `c` tag is missing", PULL_REQUEST, Consequence::Remember)]
+    #[case("rate-limited: too much waits", STATE, Consequence::Forget)]
+    #[case("error: this server could not store it", STATE, Consequence::Forget)]
     fn what_follows_from_a_refusal(
         #[case] message: &str,
         #[case] kind: Kind,
-        #[case] verified: bool,
         #[case] expected: Consequence,
     ) {
         let event = event(&Keys::generate(), kind, &[]);
-        assert_eq!(consequence(&event, message, || verified), expected);
+        assert_eq!(consequence(&event, message), expected);
     }
 
     #[test]
@@ -391,7 +459,7 @@ mod tests {
             for (at_event, step) in steps {
                 let event = &events[at_event];
                 match step {
-                    0 | 1 => refused.keep(event.clone(), at(0)),
+                    0 | 1 => drop(refused.keep(event.clone(), refused.before(), at(0))),
                     2 => refused.remember(event.id, at(0)),
                     _ => {
                         let root = EventId::from_hex(&format!("{:064x}", at_event % 5)).unwrap();

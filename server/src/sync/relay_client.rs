@@ -7,7 +7,6 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -99,10 +98,6 @@ pub struct Held {
 #[derive(Debug)]
 struct Route {
     said: mpsc::Sender<Said>,
-    /// To be asked again when the relay has let us in.
-    asked: String,
-    /// It was refused for want of authentication.
-    waits_for_auth: bool,
     kin: Kin,
 }
 
@@ -113,14 +108,22 @@ type Routes = Arc<Mutex<HashMap<String, Route>>>;
 pub struct RelayClient {
     outgoing: mpsc::Sender<String>,
     routes: Routes,
-    next: Arc<AtomicU64>,
+}
+
+/// What a relay says to no subscription in particular.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Aside {
+    /// NOTICE.
+    Notice(String),
+    /// It has taken our proof of identity (NIP-42).
+    Authenticated,
 }
 
 /// The end of a connection, and what is said on the way there.
 #[derive(Debug)]
 pub struct Watch {
-    /// NOTICEs.
-    pub notices: mpsc::Receiver<String>,
+    /// What is said aside.
+    pub asides: mpsc::Receiver<Aside>,
     /// Ends with the connection, with the reason.
     pub ended: AbortOnDropHandle<String>,
 }
@@ -156,55 +159,51 @@ pub async fn connect(
         .map_err(|_| ConnectError::Handshake(format!("no answer within {:?}", limits.handshake)))?
         .map_err(failed)?;
     let (outgoing, to_write) = mpsc::channel(OUTGOING);
-    let (notice, notices) = mpsc::channel(ROUTE);
+    let (aside, asides) = mpsc::channel(ROUTE);
     let routes = Routes::default();
     let task = Task {
         limits,
         routes: Arc::clone(&routes),
         held: Arc::new(Semaphore::new(HELD_BYTES.max(limits.message_bytes))),
-        notice,
-        login: Login { keys, relay: to.as_str().to_owned(), answered: None, judged: false },
+        aside,
+        login: Login { keys, relay: to.as_str().to_owned(), answered: None },
         back: outgoing.downgrade(),
     };
     let ended = AbortOnDropHandle::new(tokio::spawn(task.run(socket, to_write)));
-    Ok((RelayClient { outgoing, routes, next: Arc::default() }, Watch { notices, ended }))
+    Ok((RelayClient { outgoing, routes }, Watch { asides, ended }))
 }
 
 impl RelayClient {
-    /// Asks for what matches these filters, now and from now on.
+    /// Asks for what matches these filters, now and from now on. `id` is used once per connection.
     ///
     /// # Errors
     /// When the connection has ended.
-    pub async fn subscribe(&self, filters: &[Filter]) -> Result<Subscription, Gone> {
-        let filters: Vec<Cow<'_, Filter>> = filters.iter().map(Cow::Borrowed).collect();
-        self.open(|id| ClientMessage::Req { subscription_id: Cow::Owned(id), filters }, Kin::Req).await
+    pub async fn subscribe(&self, id: String, filters: &[Filter]) -> Result<Subscription, Gone> {
+        let message = ClientMessage::Req {
+            subscription_id: Cow::Owned(SubscriptionId::new(id.clone())),
+            filters: filters.iter().map(Cow::Borrowed).collect(),
+        };
+        self.open(id, message, Kin::Req).await
     }
 
     /// Opens a reconciliation (NIP-77).
     ///
     /// # Errors
     /// When the connection has ended.
-    pub async fn reconcile(&self, filter: &Filter, first: &[u8]) -> Result<Subscription, Gone> {
-        let message = |id| ClientMessage::NegOpen {
-            subscription_id: Cow::Owned(id),
+    pub async fn reconcile(&self, id: String, filter: &Filter, first: &[u8]) -> Result<Subscription, Gone> {
+        let message = ClientMessage::NegOpen {
+            subscription_id: Cow::Owned(SubscriptionId::new(id.clone())),
             filter: Cow::Borrowed(filter),
             initial_message: Cow::Owned(hex::encode(first)),
         };
-        self.open(message, Kin::Neg).await
+        self.open(id, message, Kin::Neg).await
     }
 
-    async fn open<'a>(
-        &self,
-        message: impl FnOnce(SubscriptionId) -> ClientMessage<'a>,
-        kin: Kin,
-    ) -> Result<Subscription, Gone> {
-        let id = format!("g{}", self.next.fetch_add(1, Ordering::Relaxed));
+    async fn open(&self, id: String, message: ClientMessage<'_>, kin: Kin) -> Result<Subscription, Gone> {
         let (sender, said) = mpsc::channel(ROUTE);
-        let asked = message(SubscriptionId::new(id.clone())).as_json();
-        let route = Route { said: sender, asked: asked.clone(), waits_for_auth: false, kin };
-        self.routes.lock().insert(id.clone(), route);
+        self.routes.lock().insert(id.clone(), Route { said: sender, kin });
         let subscription = Subscription { id, client: self.clone(), said, kin };
-        self.outgoing.send(asked).await.map_err(|_| Gone)?;
+        self.outgoing.send(message.as_json()).await.map_err(|_| Gone)?;
         Ok(subscription)
     }
 }
@@ -264,8 +263,6 @@ struct Login {
     keys: Keys,
     relay: String,
     answered: Option<EventId>,
-    /// The relay has said what it thinks of the answer.
-    judged: bool,
 }
 
 impl Login {
@@ -274,7 +271,6 @@ impl Login {
         let tags: Vec<Tag> = tags.into_iter().collect::<Result<_, _>>().ok()?;
         let event = EventBuilder::new(Kind::Authentication, "").tags(tags).finalize(&self.keys).ok()?;
         self.answered = Some(event.id);
-        self.judged = false;
         Some(ClientMessage::Auth(Cow::Owned(event)).as_json())
     }
 }
@@ -284,7 +280,7 @@ struct Task {
     limits: ClientLimits,
     routes: Routes,
     held: Arc<Semaphore>,
-    notice: mpsc::Sender<String>,
+    aside: mpsc::Sender<Aside>,
     login: Login,
     back: mpsc::WeakSender<String>,
 }
@@ -352,7 +348,7 @@ impl Task {
             }
             RelayMessage::EndOfStoredEvents(id) => self.deliver(id.as_str(), Said::Eose).await,
             RelayMessage::Closed { subscription_id, message } => {
-                self.closed(subscription_id.as_str(), message.into_owned()).await;
+                self.closed(subscription_id.as_str(), &message).await;
             }
             RelayMessage::NegMsg { subscription_id, message } => {
                 // No hexadecimal is no message; the reconciliation ends by its own patience.
@@ -361,7 +357,7 @@ impl Task {
                 }
             }
             RelayMessage::NegErr { subscription_id, message } => {
-                self.closed(subscription_id.as_str(), message.into_owned()).await;
+                self.closed(subscription_id.as_str(), &message).await;
             }
             RelayMessage::Notice(text) => self.notice(&text),
             RelayMessage::Auth { challenge } => {
@@ -369,8 +365,8 @@ impl Task {
                     self.write_back(answer).await;
                 }
             }
-            RelayMessage::Ok { event_id, status, .. } if self.login.answered == Some(event_id) => {
-                self.let_in(status).await;
+            RelayMessage::Ok { event_id, status: true, .. } if self.login.answered == Some(event_id) => {
+                let _ = self.aside.send(Aside::Authenticated).await;
             }
             RelayMessage::Ok { .. } | RelayMessage::Count { .. } => {}
         }
@@ -381,7 +377,7 @@ impl Task {
             let _ = route.said.try_send(Said::Notice(short(text)));
         }
         // More of them than anybody reads say nothing new.
-        let _ = self.notice.try_send(short(text));
+        let _ = self.aside.try_send(Aside::Notice(short(text)));
     }
 
     async fn deliver(&self, id: &str, said: Said) {
@@ -392,36 +388,10 @@ impl Task {
         }
     }
 
-    async fn closed(&self, id: &str, reason: String) {
-        {
-            let mut routes = self.routes.lock();
-            let Some(route) = routes.get_mut(id) else { return };
-            if reason.starts_with("auth-required:") && !route.waits_for_auth && !self.login.judged {
-                // Until the challenge has been answered, or came too late, the subscription is only late.
-                route.waits_for_auth = true;
-                return;
-            }
-        }
+    async fn closed(&self, id: &str, reason: &str) {
         let route = self.routes.lock().remove(id);
         if let Some(route) = route {
-            let _ = route.said.send(Said::Closed(short(&reason))).await;
-        }
-    }
-
-    /// The relay has judged our answer: what it had refused before is asked again, or is refused.
-    async fn let_in(&mut self, welcome: bool) {
-        self.login.judged = true;
-        let waiting: Vec<(String, String)> = {
-            let routes = self.routes.lock();
-            let waiting = routes.iter().filter(|(_, route)| route.waits_for_auth);
-            waiting.map(|(id, route)| (id.clone(), route.asked.clone())).collect()
-        };
-        for (id, asked) in waiting {
-            if welcome {
-                self.write_back(asked).await;
-            } else {
-                self.closed(&id, "auth-required: the relay does not let this server in".to_owned()).await;
-            }
+            let _ = route.said.send(Said::Closed(short(reason))).await;
         }
     }
 
