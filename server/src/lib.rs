@@ -22,3 +22,4 @@ pub mod purgatory;
 pub mod relay;
 pub mod server;
 pub mod store;
+pub mod sync;
