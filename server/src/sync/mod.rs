@@ -1,0 +1,25 @@
+//! Proactive sync (GRASP-02): what is wanted from which other relay, what is on its way, and what is confirmed.
+//!
+//! The rooms here are pure: no I/O, no clock, no randomness. [`planner::Planner`] is told what has happened and when,
+//! and returns what to do about other relays; [`hunt::Hunt`] does the same for git data that is missing. Time comes in as
+//! [`Millis`], chance as a generator that the caller seeds. Both are driven by an engine in production and by
+//! a simulated network in tests.
+
+pub mod bounds;
+pub mod hunt;
+pub mod input;
+pub mod item;
+pub mod millis;
+pub mod paging;
+pub mod planner;
+pub mod settings;
+pub mod status;
+pub mod url;
+
+pub use input::{Action, Input, Mode, RelayLimits, Repository, SubscriptionId, Unreachable};
+pub use item::{Item, Layer, Level};
+pub use millis::Millis;
+pub use paging::Page;
+pub use planner::Planner;
+pub use settings::Settings;
+pub use url::{CloneUrl, RelayUrl};
