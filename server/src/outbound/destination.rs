@@ -269,7 +269,9 @@ mod tests {
 
     #[test]
     fn a_relay_has_a_web_page_at_the_same_place() {
-        for (relay, web) in [("wss://a.example/x", "https://a.example/x"), ("ws://[::1]:7/", "http://[::1]:7/")] {
+        for (relay, web) in
+            [("wss://a.example/x", "https://a.example/x"), ("ws://[::1]:7/", "http://[::1]:7/")]
+        {
             assert_eq!(Destination::parse(relay).unwrap().as_web(), Destination::parse(web).unwrap());
         }
     }

@@ -63,6 +63,9 @@ pub enum HistoryError {
     /// The relay does not reconcile, or not this filter; pages are another way.
     #[error("no reconciliation: {0}")]
     Unreconciled(String),
+    /// What is here could not be read.
+    #[error("this server failed: {0}")]
+    Here(String),
 }
 
 impl From<Gone> for HistoryError {
@@ -206,6 +209,10 @@ async fn next_message(
     loop {
         match timeout(patience, subscription.next()).await {
             Ok(Some(Said::Neg(message))) => return Ok(message),
+            // The relay would, but not now, or not with us: the planner knows what to do about that.
+            Ok(Some(Said::Closed(reason))) if is_about_us(&reason) => {
+                return Err(HistoryError::Closed(reason));
+            }
             Ok(Some(Said::Closed(reason))) => return Err(HistoryError::Unreconciled(reason)),
             // It has not understood.
             Ok(Some(Said::Notice(text))) if round == 1 => return Err(HistoryError::Unreconciled(text)),
@@ -217,4 +224,11 @@ async fn next_message(
             Err(_) => return Err(HistoryError::Silent(patience)),
         }
     }
+}
+
+/// A refusal that is not about reconciling.
+fn is_about_us(reason: &str) -> bool {
+    let reason = reason.to_ascii_lowercase();
+    ["rate-limited:", "auth-required:", "restricted:"].iter().any(|prefix| reason.starts_with(prefix))
+        || reason.contains("too many concurrent")
 }

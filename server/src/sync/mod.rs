@@ -1,17 +1,27 @@
 //! Proactive sync (GRASP-02): what is wanted from which other relay, what is on its way, and what is confirmed.
 //!
-//! The rooms here are pure: no I/O, no clock, no randomness. [`planner::Planner`] is told what has happened and when,
+//! These rooms are pure: no I/O, no clock, no randomness. [`planner::Planner`] is told what has happened and when,
 //! and returns what to do about other relays; [`hunt::Hunt`] does the same for git data that is missing. Time comes in as
 //! [`Millis`], chance as a generator that the caller seeds. Both are driven by an engine in production and by
 //! a simulated network in tests.
+//!
+//! The shells: [`relay_client`] and [`history`] speak with one relay, [`offering`] takes to the intake what comes from
+//! there, [`self_subscriber`] hears what happens here.
 
 pub mod bounds;
+pub mod history;
 pub mod hunt;
 pub mod input;
 pub mod item;
 pub mod millis;
+mod nip11;
+pub mod offering;
 pub mod paging;
 pub mod planner;
+pub mod refused;
+pub mod relay_client;
+mod relay_worker;
+pub mod self_subscriber;
 pub mod settings;
 pub mod status;
 pub mod url;

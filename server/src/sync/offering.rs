@@ -8,21 +8,26 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use nostr::event::{Event, EventId};
+use nostr::filter::{Filter, MatchEventOptions};
 use nostr::types::Timestamp;
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot};
-use tokio_util::task::AbortOnDropHandle;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::task::TaskTracker;
 
-use crate::admission::Prefix;
 use super::refused::{Before, Consequence, Refused, consequence};
 use super::relay_client::{Gone, Held};
+use crate::admission::Prefix;
 use crate::house::House;
 use crate::intake::{Answer, Intake, Source};
+use crate::store::events::EventStoreError;
 
 /// Events that wait for the intake, besides those that it is at.
 const WAITING: usize = 64;
 /// Events whose answer is awaited at the same time: they share the flushes of the disk.
 const AT_ONCE: usize = 128;
+
+/// Forged events of one connection after which the relay is left.
+const MAX_FORGED: usize = 100;
 
 /// What has become of what a relay has sent.
 #[derive(Debug, Default)]
@@ -37,6 +42,8 @@ pub struct Tally {
     pub forged: AtomicU64,
     /// When the last one came that was taken in, in Unix seconds; 0: never.
     pub last_taken: AtomicU64,
+    /// Requests that were sent: REQs, and messages of reconciliations.
+    pub requests: AtomicU64,
 }
 
 /// Where fetched events go, and what is remembered of them. One for all relays.
@@ -48,6 +55,8 @@ pub struct Reception {
     pub intake: Arc<dyn Intake>,
     /// What was refused.
     pub refused: Arc<Mutex<Refused>>,
+    /// Queues that still have something to do. What is promised while they are at it is not left half done.
+    pub tasks: TaskTracker,
 }
 
 impl std::fmt::Debug for Reception {
@@ -66,20 +75,37 @@ enum Offer {
 #[derive(Debug, Clone)]
 pub struct Offering {
     queue: mpsc::Sender<Offer>,
-    /// What has become of the events.
-    pub tally: Arc<Tally>,
-    _task: Arc<AbortOnDropHandle<()>>,
+    tally: Arc<Tally>,
+    forgeries: Arc<Notify>,
 }
 
 impl Offering {
     /// Opens a queue.
     #[must_use]
-    pub fn open(reception: Reception) -> Self {
+    pub fn open(reception: Reception, tally: Arc<Tally>) -> Self {
         let (queue, offers) = mpsc::channel(WAITING);
-        let tally = Arc::new(Tally::default());
-        let desk = Desk { reception, tally: Arc::clone(&tally), open: FuturesUnordered::new() };
-        let task = AbortOnDropHandle::new(tokio::spawn(desk.run(offers)));
-        Self { queue, tally, _task: Arc::new(task) }
+        let forgeries = Arc::new(Notify::new());
+        let tasks = reception.tasks.clone();
+        let desk = Desk {
+            reception,
+            tally: Arc::clone(&tally),
+            forged: 0,
+            forgeries: Arc::clone(&forgeries),
+            open: FuturesUnordered::new(),
+        };
+        tasks.spawn(desk.run(offers));
+        Self { queue, tally, forgeries }
+    }
+
+    /// What has become of the events.
+    #[must_use]
+    pub const fn tally(&self) -> &Arc<Tally> {
+        &self.tally
+    }
+
+    /// Ends when so many events had a false id or signature that it cannot be a mistake.
+    pub async fn forgeries(&self) {
+        self.forgeries.notified().await;
     }
 
     /// Offers an event that came from a relay.
@@ -110,15 +136,34 @@ impl Offering {
 }
 
 impl Reception {
-    /// Whether an event need not be fetched: it is served, waits, was refused, or has waited in vain. The id is only a
-    /// claim until the event has been verified; what is skipped for it is skipped because the true one is known.
-    pub async fn has(&self, id: &EventId) -> bool {
+    /// Whether an id counts as had although nothing is served under it: the event waits, was refused, or has waited in
+    /// vain.
+    #[must_use]
+    pub fn counts_as_had(&self, id: &EventId) -> bool {
         let house = &self.house;
-        if self.refused.lock().has(id, self.now()) || house.purgatory.lock().get(id).is_some() {
-            return true;
-        }
-        // A store that fails is told by the intake, which asks it the same.
-        house.has_expired(id).unwrap_or(false) || house.store.contains(id).await.unwrap_or(false)
+        // A table that cannot be read is told by the intake, which asks it the same.
+        self.refused.lock().has(id, self.now())
+            || house.purgatory.lock().get(id).is_some()
+            || house.has_expired(id).unwrap_or(false)
+    }
+
+    /// Whether an event that is offered is known. Its id is only a claim as long as it has not been verified; what is
+    /// skipped for it is skipped because the true one is known.
+    async fn knows(&self, id: &EventId) -> bool {
+        self.counts_as_had(id) || self.house.store.contains(id).await.unwrap_or(false)
+    }
+
+    /// What is here of a filter: served, or waiting.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn holds(&self, filter: &Filter) -> Result<Vec<(EventId, Timestamp)>, EventStoreError> {
+        let mut held = self.house.store.index(filter.clone()).await?;
+        let purgatory = self.house.purgatory.lock();
+        let waiting = purgatory.iter().map(|waiting| &waiting.event);
+        let matching = waiting.filter(|event| filter.match_event(event, MatchEventOptions::new()));
+        held.extend(matching.map(|event| (event.id, event.created_at)));
+        Ok(held)
     }
 
     /// Now.
@@ -132,6 +177,8 @@ impl Reception {
 struct Desk {
     reception: Reception,
     tally: Arc<Tally>,
+    forged: usize,
+    forgeries: Arc<Notify>,
     open: FuturesUnordered<BoxFuture<'static, (Event, Before, Answer)>>,
 }
 
@@ -148,7 +195,7 @@ impl Desk {
             };
             match offer {
                 Some(Offer::Fetched(held)) => {
-                    if self.reception.has(&held.event.id).await {
+                    if self.reception.knows(&held.event.id).await {
                         self.tally.known.fetch_add(1, Ordering::Relaxed);
                     } else {
                         self.submit(held.event).await;
@@ -185,6 +232,10 @@ impl Desk {
         // The intake has verified before it said anything else.
         if answer.message.starts_with(Prefix::Invalid.as_str()) && event.verify().is_err() {
             self.tally.forged.fetch_add(1, Ordering::Relaxed);
+            self.forged += 1;
+            if self.forged == MAX_FORGED {
+                self.forgeries.notify_one();
+            }
             return;
         }
         self.tally.refused.fetch_add(1, Ordering::Relaxed);

@@ -424,11 +424,7 @@ mod tests {
     #[case("invalid: the `c` tag is missing", PULL_REQUEST, Consequence::Remember)]
     #[case("rate-limited: too much waits", STATE, Consequence::Forget)]
     #[case("error: this server could not store it", STATE, Consequence::Forget)]
-    fn what_follows_from_a_refusal(
-        #[case] message: &str,
-        #[case] kind: Kind,
-        #[case] expected: Consequence,
-    ) {
+    fn what_follows_from_a_refusal(#[case] message: &str, #[case] kind: Kind, #[case] expected: Consequence) {
         let event = event(&Keys::generate(), kind, &[]);
         assert_eq!(consequence(&event, message), expected);
     }

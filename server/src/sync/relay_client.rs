@@ -67,6 +67,9 @@ pub enum ConnectError {
     /// It is no `ws` or `wss` URL.
     #[error("it is no relay URL (ws:// or wss://)")]
     NoRelay,
+    /// It answers the handshake with this HTTP status.
+    #[error("it answers with HTTP status {0}")]
+    Status(u16),
     /// The other side does not become a WebSocket.
     #[error("it does not open a WebSocket: {0}")]
     Handshake(String),
@@ -146,7 +149,10 @@ pub async fn connect(
     if !to.is_relay() {
         return Err(ConnectError::NoRelay);
     }
-    let failed = |error: WsError| ConnectError::Handshake(short(&error.to_string()));
+    let failed = |error: WsError| match error {
+        WsError::Http(response) => ConnectError::Status(response.status().as_u16()),
+        other => ConnectError::Handshake(short(&other.to_string())),
+    };
     let mut request = to.as_str().into_client_request().map_err(failed)?;
     request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(AGENT));
     let stream = outbound.connect(to).await?;
@@ -430,6 +436,6 @@ async fn write(
 }
 
 /// What a stranger has said, cut to a length that can be logged and shown.
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
 }
