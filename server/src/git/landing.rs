@@ -24,16 +24,6 @@ struct Hopeful<'f> {
 }
 
 impl House {
-    /// Objects that waiting events of one identifier name and that are not here.
-    pub(crate) async fn missing_objects(&self, identifier: &Identifier) -> Result<BTreeSet<Oid>, HouseError> {
-        let family = self.load(identifier).await?;
-        let mut missing = wanted(&family);
-        for here in self.families.present(identifier, missing.iter().copied())? {
-            missing.remove(&here);
-        }
-        Ok(missing)
-    }
-
     /// Tips of what an identifier's repositories have: what a host need not send. Branches and tags before the rest.
     pub(crate) async fn fetch_haves(&self, identifier: &Identifier) -> Result<Vec<Oid>, HouseError> {
         let family = self.load(identifier).await?;

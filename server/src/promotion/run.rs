@@ -206,7 +206,11 @@ impl House {
             return Err(error.into());
         }
         let gone = record.delete.iter().copied().collect();
-        Ok(self.store.delete(&gone).await?)
+        self.store.delete(&gone).await?;
+        if let Some(observer) = self.observer() {
+            record.delete.iter().for_each(|id| observer.removed(id));
+        }
+        Ok(())
     }
 
     fn close(&self, number: u64, record: &CommitRecord) -> Result<(), HouseError> {
@@ -217,6 +221,9 @@ impl House {
         {
             let mut purgatory = self.purgatory.lock();
             record.leave.iter().for_each(|id| drop(purgatory.remove(id)));
+        }
+        if let Some(observer) = self.observer() {
+            record.leave.iter().for_each(|id| observer.leaves(id));
         }
         self.drop_uploads(&record.uploads_gone)?;
         self.log(record);

@@ -9,6 +9,8 @@
 //! there, [`self_subscriber`] hears what happens here.
 
 pub mod bounds;
+pub mod engine;
+pub mod git_hunter;
 pub mod history;
 pub mod hunt;
 pub mod input;

@@ -15,7 +15,10 @@ const MAX_DOCUMENT: u64 = 64 << 10;
 ///
 /// # Errors
 /// When there is no answer.
-pub async fn ask(outbound: &Outbound, relay: &Destination) -> Result<Option<RelayLimits>, OutboundError> {
+pub(super) async fn ask(
+    outbound: &Outbound,
+    relay: &Destination,
+) -> Result<Option<RelayLimits>, OutboundError> {
     let question =
         Question::get(MAX_DOCUMENT).with(ACCEPT, HeaderValue::from_static("application/nostr+json"));
     let answer = outbound.ask(&relay.as_web(), &question).await?;

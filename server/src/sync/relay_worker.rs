@@ -2,7 +2,6 @@
 //! nothing.
 
 use std::collections::HashMap;
-use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -115,18 +114,15 @@ enum Document {
 }
 
 impl Document {
-    /// Waits for the answer, once. Safe to cancel.
-    async fn next(&mut self) -> RelayLimits {
+    /// Waits for the answer, and takes it; nothing when there is none, or it was taken before. Safe to cancel.
+    async fn take(&mut self) -> Option<RelayLimits> {
         if let Self::Asked(asked) = self {
             let answer = asked.await.unwrap_or_default();
             *self = Self::Here(answer);
         }
         match self {
-            Self::Here(limits) => match limits.take() {
-                Some(limits) => limits,
-                None => pending().await,
-            },
-            Self::Asked(_) => pending().await,
+            Self::Here(limits) => limits.take(),
+            Self::Asked(_) => None,
         }
     }
 }
@@ -138,8 +134,8 @@ async fn connect(relay: &RelayUrl, place: &Workplace) -> Result<Connected, Unrea
     let mut document = Document::Asked(AbortOnDropHandle::new(tokio::spawn(asked)));
     let connecting = relay_client::connect(&place.outbound, &to, place.keys.clone(), place.limits);
     let (client, watch) = connecting.await.map_err(unreachable)?;
-    if let Ok(limits) = timeout(DOCUMENT_FIRST, document.next()).await {
-        document = Document::Here(Some(limits));
+    if let Ok(limits) = timeout(DOCUMENT_FIRST, document.take()).await {
+        document = Document::Here(limits);
     }
     Ok(Connected { client, watch, document })
 }
@@ -200,7 +196,7 @@ impl Site {
                     Some(Order::Leave) | None => break Unreachable::Asked,
                 },
                 Some(aside) = watch.asides.recv() => self.hear(aside).await,
-                limits = document.next() => {
+                Some(limits) = document.take() => {
                     self.report(Input::Limits { relay: self.relay.clone(), limits }).await;
                 }
                 reason = &mut watch.ended => break ended(reason.unwrap_or_default()),

@@ -11,9 +11,12 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::input::{Input, Repository};
+use super::item::Level;
 use super::refused::{Name, brings};
 use crate::house::Observer;
-use crate::nip34::{Announcement, Coordinate, ISSUE, PATCH, PULL_REQUEST, PULL_REQUEST_UPDATE, tags::values};
+use crate::nip34::tags::values;
+use crate::nip34::{Announcement, Coordinate, ISSUE, Identifier, PATCH, PULL_REQUEST, PULL_REQUEST_UPDATE};
 use crate::purgatory::Waiting;
 
 /// How many changes wait for the listener.
@@ -21,125 +24,172 @@ const MAX_CHANGES: usize = 50_000;
 /// The most repositories of one root event that are looked at.
 const MAX_REPOSITORIES: usize = 100;
 
-/// What has changed about what sync wants from other relays.
+/// What has changed about what waits for git data.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// A repository is known, or its announcement is a new one, or it is served now.
-    Repository {
-        /// Which.
-        coordinate: Coordinate,
-        /// The relays that its announcement names.
-        relays: Vec<String>,
-        /// Its announcement is served; otherwise it waits.
-        served: bool,
-    },
-    /// A repository is not known any more.
-    Gone(Coordinate),
-    /// A root event is served.
-    Root {
-        /// Which.
-        id: EventId,
-        /// The repositories that it names.
-        repositories: Vec<Coordinate>,
-    },
+pub enum Hunted {
+    /// An event waits.
+    Waits(EventId),
+    /// It waits no longer.
+    Leaves(EventId),
+    /// There are other announcements of an identifier: other maintainers, other servers.
+    Announced(Identifier),
 }
 
-/// What has happened since the last look.
+/// What has happened since the last look, for the planner.
 #[derive(Debug, Default)]
 pub struct News {
     /// In the order in which it happened.
-    pub changes: Vec<Change>,
+    pub changes: Vec<Input>,
     /// Names that could let in what was refused before.
     pub names: Vec<Name>,
-    /// Events that wait for git data, and whether they came by sync.
-    pub waiting: Vec<(EventId, bool)>,
     /// Something was left out: everything has to be looked at anew.
     pub incomplete: bool,
 }
 
-impl News {
+/// What has happened since the last look, for the hunt.
+#[derive(Debug, Default)]
+pub struct HuntNews {
+    /// In the order in which it happened.
+    pub changes: Vec<Hunted>,
+    /// Something was left out: everything has to be looked at anew.
+    pub incomplete: bool,
+}
+
+/// A letter box: filled without waiting, emptied as a whole.
+#[derive(Debug, Default)]
+struct Letters<T> {
+    inside: Mutex<T>,
+    bell: Notify,
+}
+
+/// What a letter box holds.
+trait Bounded: Default {
+    fn len(&self) -> usize;
+    fn is_incomplete(&self) -> bool;
+    fn incomplete() -> Self;
+}
+
+impl Bounded for News {
     fn len(&self) -> usize {
-        self.changes.len() + self.names.len() + self.waiting.len()
+        self.changes.len() + self.names.len()
+    }
+    fn is_incomplete(&self) -> bool {
+        self.incomplete
+    }
+    fn incomplete() -> Self {
+        Self { incomplete: true, ..Self::default() }
+    }
+}
+
+impl Bounded for HuntNews {
+    fn len(&self) -> usize {
+        self.changes.len()
+    }
+    fn is_incomplete(&self) -> bool {
+        self.incomplete
+    }
+    fn incomplete() -> Self {
+        Self { incomplete: true, ..Self::default() }
+    }
+}
+
+impl<T: Bounded> Letters<T> {
+    async fn take(&self) -> T {
+        loop {
+            let inside = std::mem::take(&mut *self.inside.lock());
+            if inside.len() > 0 || inside.is_incomplete() {
+                return inside;
+            }
+            self.bell.notified().await;
+        }
     }
 
-    /// Whether nothing has happened.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0 && !self.incomplete
+    fn put(&self, put: impl FnOnce(&mut T)) {
+        {
+            let mut inside = self.inside.lock();
+            put(&mut inside);
+            if inside.len() > MAX_CHANGES {
+                *inside = T::incomplete();
+            }
+        }
+        self.bell.notify_one();
     }
 }
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct SelfSubscriber {
-    news: Mutex<News>,
-    bell: Notify,
+    news: Letters<News>,
+    hunted: Letters<HuntNews>,
 }
 
 impl SelfSubscriber {
-    /// Waits until something has happened, and takes it. Safe to cancel.
-    pub async fn next(&self) -> News {
-        loop {
-            let news = std::mem::take(&mut *self.news.lock());
-            if !news.is_empty() {
-                return news;
-            }
-            self.bell.notified().await;
-        }
+    /// Waits until something has happened that the planner is to know, and takes it. Safe to cancel.
+    pub async fn news(&self) -> News {
+        self.news.take().await
     }
 
-    fn tell(&self, tell: impl FnOnce(&mut News)) {
-        let mut news = self.news.lock();
-        tell(&mut news);
-        if news.len() > MAX_CHANGES {
-            *news = News { incomplete: true, ..News::default() };
-        }
-        drop(news);
-        self.bell.notify_one();
+    /// Waits until something has happened that the hunt is to know, and takes it. Safe to cancel.
+    pub async fn hunted(&self) -> HuntNews {
+        self.hunted.take().await
     }
 }
 
 impl Observer for SelfSubscriber {
     fn served(&self, event: &Event) {
-        let names = brings(event, true);
-        let root = root(event);
-        self.tell(|news| {
+        let (names, root) = (brings(event, true), root(event));
+        self.news.put(|news| {
             news.names.extend(names);
             news.changes.extend(root);
         });
     }
 
+    fn removed(&self, id: &EventId) {
+        self.news.put(|news| news.changes.push(Input::RootGone(*id)));
+    }
+
     fn waits(&self, waiting: &Waiting) {
         let names = brings(&waiting.event, false);
-        self.tell(|news| {
-            news.names.extend(names);
-            news.waiting.push((waiting.event.id, waiting.synced));
-        });
+        if !names.is_empty() {
+            self.news.put(|news| news.names.extend(names));
+        }
+        self.hunted.put(|news| news.changes.push(Hunted::Waits(waiting.event.id)));
+    }
+
+    fn leaves(&self, id: &EventId) {
+        self.hunted.put(|news| news.changes.push(Hunted::Leaves(*id)));
     }
 
     fn repository(&self, coordinate: &Coordinate, known: Option<(&Announcement, bool)>) {
         let change = known.map_or_else(
-            || Change::Gone(coordinate.clone()),
+            || Input::RepositoryGone(coordinate.clone()),
             |(announcement, served)| repository(announcement, served),
         );
-        self.tell(|news| news.changes.push(change));
+        self.news.put(|news| news.changes.push(change));
+        let identifier = coordinate.identifier.clone();
+        self.hunted.put(|news| news.changes.push(Hunted::Announced(identifier)));
     }
 }
 
 /// A repository as an announcement describes it.
 #[must_use]
-pub fn repository(announcement: &Announcement, served: bool) -> Change {
-    Change::Repository { coordinate: announcement.coordinate(), relays: announcement.relays.clone(), served }
+pub fn repository(announcement: &Announcement, served: bool) -> Input {
+    Input::RepositoryKnown(Repository {
+        coordinate: announcement.coordinate(),
+        announcement: announcement.id,
+        relays: announcement.relays.clone(),
+        level: if served { Level::Full } else { Level::StatesOnly },
+    })
 }
 
 /// A served event, if it is a root event.
 #[must_use]
-pub fn root(event: &Event) -> Option<Change> {
+pub fn root(event: &Event) -> Option<Input> {
     if ![PATCH, PULL_REQUEST, PULL_REQUEST_UPDATE, ISSUE].contains(&event.kind) {
         return None;
     }
     let named = values(event, "a").filter_map(|value| value.parse().ok());
-    Some(Change::Root { id: event.id, repositories: named.take(MAX_REPOSITORIES).collect() })
+    Some(Input::RootSeen { id: event.id, coordinates: named.take(MAX_REPOSITORIES).collect() })
 }
 
 /// When changes go out: the first after a quiet moment at once, those that follow together, after the window at most.
@@ -193,10 +243,10 @@ mod tests {
         let subscriber = SelfSubscriber::default();
         let note = EventBuilder::new(Kind::TextNote, "").finalize(&Keys::generate()).unwrap();
         subscriber.served(&note);
-        let news = subscriber.next().await;
+        let news = subscriber.news().await;
         assert_eq!((news.names.as_slice(), news.incomplete), (&[Name::Event(note.id)][..], false));
         (0..=MAX_CHANGES).for_each(|_| subscriber.served(&note));
-        let news = subscriber.next().await;
+        let news = subscriber.news().await;
         assert!(news.incomplete && news.names.is_empty());
     }
 }
