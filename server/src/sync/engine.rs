@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::git_hunter::{self, HuntStatus};
-use super::history::Pace;
 use super::hunt::HuntSettings;
 use super::input::{Action, Input, Unreachable};
 use super::millis::Millis;
@@ -29,6 +28,7 @@ use super::planner::Planner;
 use super::refused::{Bounds as RefusedBounds, Refused};
 use super::relay_client::ClientLimits;
 use super::relay_worker::{Order, Worker, Workplace};
+use super::retrieval::Pace;
 use super::self_subscriber::{self, Batching, News, SelfSubscriber};
 use super::settings::Settings;
 use super::status::{RelayStatus, Totals};

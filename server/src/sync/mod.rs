@@ -5,13 +5,13 @@
 //! [`Millis`], chance as a generator that the caller seeds. Both are driven by an engine in production and by
 //! a simulated network in tests.
 //!
-//! The shells: [`relay_client`] and [`history`] speak with one relay, [`offering`] takes to the intake what comes from
+//! The shells: [`relay_client`] and [`retrieval`] speak with one relay, [`offering`] takes to the intake what comes from
 //! there, [`self_subscriber`] hears what happens here.
 
 pub mod bounds;
 pub mod engine;
 pub mod git_hunter;
-pub mod history;
+
 pub mod hunt;
 pub mod input;
 pub mod item;
@@ -23,6 +23,7 @@ pub mod planner;
 pub mod refused;
 pub mod relay_client;
 mod relay_worker;
+pub mod retrieval;
 pub mod self_subscriber;
 pub mod settings;
 pub mod status;

@@ -13,12 +13,12 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::history::{self, HistoryError, Pace};
 use super::input::{Input, Mode, RelayLimits, SubscriptionId, Unreachable};
 use super::nip11;
 use super::offering::{Offering, Reception, Tally};
 use super::paging::Page;
 use super::relay_client::{self, Aside, ClientLimits, ConnectError, RelayClient, Said, Watch};
+use super::retrieval::{self, Pace, RetrievalError};
 use super::url::RelayUrl;
 use crate::outbound::{Destination, Outbound, OutboundError};
 
@@ -247,7 +247,7 @@ impl Site {
         }
     }
 
-    async fn live(&self, subscription: SubscriptionId, filters: &[Filter]) -> Result<(), HistoryError> {
+    async fn live(&self, subscription: SubscriptionId, filters: &[Filter]) -> Result<(), RetrievalError> {
         let mut open = self.client.subscribe(subscription.to_string(), filters).await?;
         let mut foreign = 0;
         loop {
@@ -259,7 +259,7 @@ impl Site {
                     } else {
                         foreign += 1;
                         if foreign > MAX_FOREIGN {
-                            return Err(HistoryError::Endless("events that nobody asked for"));
+                            return Err(RetrievalError::Endless("events that nobody asked for"));
                         }
                     }
                 }
@@ -268,17 +268,17 @@ impl Site {
                     let (relay, page) = (self.relay.clone(), Page::default());
                     self.report(Input::Eose { relay, subscription, page }).await;
                 }
-                Some(Said::Closed(reason)) => return Err(HistoryError::Closed(reason)),
+                Some(Said::Closed(reason)) => return Err(RetrievalError::Closed(reason)),
                 Some(Said::Neg(_) | Said::Notice(_)) => {}
-                None => return Err(HistoryError::Gone),
+                None => return Err(RetrievalError::Gone),
             }
         }
     }
 
-    async fn page(&self, subscription: SubscriptionId, filters: &[Filter]) -> Result<(), HistoryError> {
+    async fn page(&self, subscription: SubscriptionId, filters: &[Filter]) -> Result<(), RetrievalError> {
         let Some(filter) = filters.first() else { return Ok(()) };
         let mut open = self.client.subscribe(subscription.to_string(), filters).await?;
-        let page = history::page(&mut open, filter, self.place.pace, &self.offering).await?;
+        let page = retrieval::page(&mut open, filter, self.place.pace, &self.offering).await?;
         drop(open);
         self.offering.flush().await?;
         self.report(Input::Eose { relay: self.relay.clone(), subscription, page }).await;
@@ -294,31 +294,31 @@ impl Site {
         }
     }
 
-    async fn reconcile(&self, subscription: SubscriptionId, filter: &Filter) -> Result<(), HistoryError> {
+    async fn reconcile(&self, subscription: SubscriptionId, filter: &Filter) -> Result<(), RetrievalError> {
         let reception = &self.place.reception;
         let held = reception.holds(filter).await;
-        let held = held.map_err(|error| HistoryError::Here(error.to_string()))?;
+        let held = held.map_err(|error| RetrievalError::Here(error.to_string()))?;
         let (name, pace) = (subscription.to_string(), self.place.pace);
-        let mut found = history::reconcile(&self.client, &name, filter, held, pace).await?;
+        let mut found = retrieval::reconcile(&self.client, &name, filter, held, pace).await?;
         self.count_requests(found.requests);
         found.need.retain(|id| !reception.counts_as_had(id));
-        let requests = history::by_ids(&self.client, &name, &found.need, pace, &self.offering).await?;
+        let requests = retrieval::by_ids(&self.client, &name, &found.need, pace, &self.offering).await?;
         self.count_requests(requests);
         self.offering.flush().await?;
         Ok(())
     }
 
-    async fn failed(&self, subscription: SubscriptionId, error: HistoryError) {
+    async fn failed(&self, subscription: SubscriptionId, error: RetrievalError) {
         let relay = self.relay.clone();
         let input = match error {
             // The end of the connection tells the rest.
-            HistoryError::Gone => return,
-            HistoryError::Closed(reason) => Input::Closed { relay, subscription, reason },
-            HistoryError::Unreconciled(why) => {
+            RetrievalError::Gone => return,
+            RetrievalError::Closed(reason) => Input::Closed { relay, subscription, reason },
+            RetrievalError::Unreconciled(why) => {
                 tracing::debug!(%relay, why, "no reconciliation");
                 Input::NegentropyUnsupported { relay, subscription }
             }
-            error @ (HistoryError::Silent(_) | HistoryError::Endless(_) | HistoryError::Here(_)) => {
+            error @ (RetrievalError::Silent(_) | RetrievalError::Endless(_) | RetrievalError::Here(_)) => {
                 Input::Failed { relay, subscription, why: error.to_string() }
             }
         };

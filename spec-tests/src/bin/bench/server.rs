@@ -18,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SETTINGS: &[(&str, &str)] = &[
     ("NGIT_BIND_ADDRESS", "127.0.0.1:0"),
     ("NGIT_LOG_LEVEL", "info"),
+    ("NGIT_SYNC_ENABLE", "false"),
     ("NGIT_EVENTS_PER_MINUTE", "1000000000"),
     ("NGIT_QUERIES_PER_MINUTE", "1000000000"),
     ("NGIT_MAX_CONNECTIONS", "8192"),

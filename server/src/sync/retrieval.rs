@@ -47,7 +47,7 @@ impl Default for Pace {
 
 /// Why a history is not complete.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HistoryError {
+pub enum RetrievalError {
     /// The relay has ended the subscription, for this reason.
     #[error("CLOSED: {0}")]
     Closed(String),
@@ -68,7 +68,7 @@ pub enum HistoryError {
     Here(String),
 }
 
-impl From<Gone> for HistoryError {
+impl From<Gone> for RetrievalError {
     fn from(_: Gone) -> Self {
         Self::Gone
     }
@@ -77,25 +77,25 @@ impl From<Gone> for HistoryError {
 /// Fetches one page: what matches a filter, up to EOSE, or up to what the relay gives.
 ///
 /// # Errors
-/// [`HistoryError`]; what has come until then has been passed on.
+/// [`RetrievalError`]; what has come until then has been passed on.
 pub async fn page(
     subscription: &mut Subscription,
     asked: &Filter,
     pace: Pace,
     into: &Offering,
-) -> Result<Page, HistoryError> {
+) -> Result<Page, RetrievalError> {
     let (mut page, mut foreign) = (Page::default(), 0);
     while let Some(held) = next_event(subscription, pace).await? {
         if !asked.match_event(&held.event, MatchEventOptions::new()) {
             foreign += 1;
             if foreign > MAX_FOREIGN {
-                return Err(HistoryError::Endless("events that nobody asked for"));
+                return Err(RetrievalError::Endless("events that nobody asked for"));
             }
             continue;
         }
         page.count(held.event.id, held.event.created_at);
         if page.results > MAX_RESULTS {
-            return Err(HistoryError::Endless("a page without end"));
+            return Err(RetrievalError::Endless("a page without end"));
         }
         into.offer(held).await?;
     }
@@ -103,15 +103,15 @@ pub async fn page(
 }
 
 /// The next stored event; nothing at EOSE.
-async fn next_event(subscription: &mut Subscription, pace: Pace) -> Result<Option<Held>, HistoryError> {
+async fn next_event(subscription: &mut Subscription, pace: Pace) -> Result<Option<Held>, RetrievalError> {
     loop {
         let said = timeout(pace.silence, subscription.next()).await;
-        match said.map_err(|_| HistoryError::Silent(pace.silence))? {
+        match said.map_err(|_| RetrievalError::Silent(pace.silence))? {
             Some(Said::Event(held)) => return Ok(Some(held)),
             Some(Said::Eose) => return Ok(None),
-            Some(Said::Closed(reason)) => return Err(HistoryError::Closed(reason)),
+            Some(Said::Closed(reason)) => return Err(RetrievalError::Closed(reason)),
             Some(Said::Neg(_) | Said::Notice(_)) => {}
-            None => return Err(HistoryError::Gone),
+            None => return Err(RetrievalError::Gone),
         }
     }
 }
@@ -119,14 +119,14 @@ async fn next_event(subscription: &mut Subscription, pace: Pace) -> Result<Optio
 /// Fetches events by their ids, with one REQ open at a time; returns how many REQs it took.
 ///
 /// # Errors
-/// [`HistoryError`]; what has come until then has been passed on.
+/// [`RetrievalError`]; what has come until then has been passed on.
 pub async fn by_ids(
     client: &RelayClient,
     id: &str,
     ids: &[EventId],
     pace: Pace,
     into: &Offering,
-) -> Result<usize, HistoryError> {
+) -> Result<usize, RetrievalError> {
     let mut requests = 0;
     for ids in ids.chunks(IDS_AT_ONCE) {
         let filter = Filter::new().ids(ids.iter().copied());
@@ -150,15 +150,15 @@ pub struct Difference {
 /// Holds what is here against what a relay has for a filter.
 ///
 /// # Errors
-/// [`HistoryError::Unreconciled`] when the relay does not do that; otherwise why it ended early.
+/// [`RetrievalError::Unreconciled`] when the relay does not do that; otherwise why it ended early.
 pub async fn reconcile(
     client: &RelayClient,
     id: &str,
     filter: &Filter,
     ours: Vec<(EventId, Timestamp)>,
     pace: Pace,
-) -> Result<Difference, HistoryError> {
-    let failed = |error: &dyn std::fmt::Display| HistoryError::Unreconciled(error.to_string());
+) -> Result<Difference, RetrievalError> {
+    let failed = |error: &dyn std::fmt::Display| RetrievalError::Unreconciled(error.to_string());
     let (mut engine, first) = tokio::task::spawn_blocking(move || initiate(ours))
         .await
         .map_err(|error| failed(&error))?
@@ -175,7 +175,7 @@ pub async fn reconcile(
         let next;
         (engine, next, need) = tokio::task::spawn_blocking(work).await.map_err(|error| failed(&error))?;
         if need.len() > MAX_NEEDED {
-            return Err(HistoryError::Endless("more ids than can be true"));
+            return Err(RetrievalError::Endless("more ids than can be true"));
         }
         match next.map_err(|error| failed(&error))? {
             Some(next) => subscription.answer(&next).await?,
@@ -185,7 +185,7 @@ pub async fn reconcile(
             }
         }
     }
-    Err(HistoryError::Endless("messages of a reconciliation without end"))
+    Err(RetrievalError::Endless("messages of a reconciliation without end"))
 }
 
 type Engine = Negentropy<'static, NegentropyStorageVector>;
@@ -205,23 +205,23 @@ async fn next_message(
     subscription: &mut Subscription,
     patience: Duration,
     round: usize,
-) -> Result<Vec<u8>, HistoryError> {
+) -> Result<Vec<u8>, RetrievalError> {
     loop {
         match timeout(patience, subscription.next()).await {
             Ok(Some(Said::Neg(message))) => return Ok(message),
             // The relay would, but not now, or not with us: the planner knows what to do about that.
             Ok(Some(Said::Closed(reason))) if is_about_us(&reason) => {
-                return Err(HistoryError::Closed(reason));
+                return Err(RetrievalError::Closed(reason));
             }
-            Ok(Some(Said::Closed(reason))) => return Err(HistoryError::Unreconciled(reason)),
+            Ok(Some(Said::Closed(reason))) => return Err(RetrievalError::Unreconciled(reason)),
             // It has not understood.
-            Ok(Some(Said::Notice(text))) if round == 1 => return Err(HistoryError::Unreconciled(text)),
+            Ok(Some(Said::Notice(text))) if round == 1 => return Err(RetrievalError::Unreconciled(text)),
             Ok(Some(_)) => {}
-            Ok(None) => return Err(HistoryError::Gone),
+            Ok(None) => return Err(RetrievalError::Gone),
             Err(_) if round == 1 => {
-                return Err(HistoryError::Unreconciled(format!("no answer within {patience:?}")));
+                return Err(RetrievalError::Unreconciled(format!("no answer within {patience:?}")));
             }
-            Err(_) => return Err(HistoryError::Silent(patience)),
+            Err(_) => return Err(RetrievalError::Silent(patience)),
         }
     }
 }
