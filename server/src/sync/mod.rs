@@ -6,15 +6,24 @@
 //! a simulated network in tests.
 
 pub mod bounds;
+pub mod filters;
+pub mod health;
+pub mod history;
 pub mod hunt;
 pub mod input;
 pub mod item;
+pub mod live;
 pub mod millis;
 pub mod paging;
 pub mod planner;
+pub mod reconnect;
+mod relay;
+mod roster;
 pub mod settings;
 pub mod status;
+pub mod throttle;
 pub mod url;
+pub mod wants;
 
 pub use input::{Action, Input, Mode, RelayLimits, Repository, SubscriptionId, Unreachable};
 pub use item::{Item, Layer, Level};
