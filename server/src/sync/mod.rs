@@ -10,24 +10,32 @@
 
 pub mod bounds;
 pub mod engine;
+pub mod filters;
 pub mod git_hunter;
-
+pub mod health;
+pub mod history;
 pub mod hunt;
 pub mod input;
 pub mod item;
+pub mod live;
 pub mod millis;
 mod nip11;
 pub mod offering;
 pub mod paging;
 pub mod planner;
+pub mod reconnect;
 pub mod refused;
+mod relay;
 pub mod relay_client;
 mod relay_worker;
 pub mod retrieval;
+mod roster;
 pub mod self_subscriber;
 pub mod settings;
 pub mod status;
+pub mod throttle;
 pub mod url;
+pub mod wants;
 
 pub use input::{Action, Input, Mode, RelayLimits, Repository, SubscriptionId, Unreachable};
 pub use item::{Item, Layer, Level};

@@ -19,6 +19,7 @@ use super::offering::{Offering, Reception, Tally};
 use super::paging::Page;
 use super::relay_client::{self, Aside, ClientLimits, ConnectError, RelayClient, Said, Watch};
 use super::retrieval::{self, Pace, RetrievalError};
+use super::throttle::Refusal;
 use super::url::RelayUrl;
 use crate::outbound::{Destination, Outbound, OutboundError};
 
@@ -328,7 +329,8 @@ impl Site {
 
 /// Whether a relay that has ended the connection is only too busy.
 fn ended(reason: String) -> Unreachable {
-    let text = reason.to_ascii_lowercase();
-    let busy = ["rate-limit", "rate limit", "too many", "slow down"].iter().any(|words| text.contains(words));
-    if busy { Unreachable::RateLimited } else { Unreachable::Failed(reason) }
+    match Refusal::of(&reason) {
+        Refusal::RateLimited => Unreachable::RateLimited,
+        _ => Unreachable::Failed(reason),
+    }
 }

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::offering::Offering;
 use super::paging::Page;
 use super::relay_client::{Gone, Held, RelayClient, Said, Subscription};
+use super::throttle::Refusal;
 
 /// The most results of one page that are read.
 const MAX_RESULTS: usize = 10_000;
@@ -228,7 +229,5 @@ async fn next_message(
 
 /// A refusal that is not about reconciling.
 fn is_about_us(reason: &str) -> bool {
-    let reason = reason.to_ascii_lowercase();
-    ["rate-limited:", "auth-required:", "restricted:"].iter().any(|prefix| reason.starts_with(prefix))
-        || reason.contains("too many concurrent")
+    matches!(Refusal::of(reason), Refusal::RateLimited | Refusal::Subscriptions | Refusal::Identity)
 }

@@ -33,7 +33,10 @@ pub enum Link {
         since: Millis,
     },
     /// Being ended.
-    Leaving,
+    Leaving {
+        /// Since when.
+        since: Millis,
+    },
 }
 
 /// One relay.
