@@ -4,6 +4,9 @@
 //! nothing: events go on to the intake as they came. What a relay may make us hold is bounded in bytes, and a reader that
 //! is behind makes the relay wait.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
