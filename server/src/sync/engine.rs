@@ -4,7 +4,7 @@
 //! The task never waits for a worker: orders are given or, when a relay is hopelessly behind, its connection is ended.
 //! Everything that comes from a peer goes through the intake, as events from clients do.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -31,7 +31,7 @@ use super::relay_worker::{Order, Worker, Workplace};
 use super::retrieval::Pace;
 use super::self_subscriber::{self, Batching, News, SelfSubscriber};
 use super::settings::Settings;
-use super::status::{RelayStatus, Totals};
+use super::status::{Link, RelayStatus, Totals};
 use super::url::RelayUrl;
 use crate::git::fetch::FetchLimits;
 use crate::house::{House, HouseError};
@@ -166,6 +166,7 @@ impl ProactiveSync {
             gathered: Vec::new(),
             shown,
             last_shown: Instant::now(),
+            level: HashSet::new(),
             stop: stop.clone(),
         };
         Self {
@@ -207,6 +208,8 @@ struct Engine {
     gathered: Vec<Input>,
     shown: watch::Sender<SyncStatus>,
     last_shown: Instant,
+    /// Relays of which everything that is wanted is here, as far as the log has said.
+    level: HashSet<RelayUrl>,
     stop: CancellationToken,
 }
 
@@ -256,6 +259,7 @@ impl Engine {
     fn reported(&mut self, report: Input) {
         if let Input::Disconnected { relay, why } = &report {
             self.workers.remove(relay);
+            self.level.remove(relay);
             tracing::info!(%relay, ?why, "relay disconnected");
         }
         if let Input::Connected { relay } = &report {
@@ -403,9 +407,23 @@ impl Engine {
             return;
         }
         self.last_shown = Instant::now();
-        let peers = self.planner.relays().map(|relay| self.peer(relay)).collect();
+        let peers: Vec<PeerStatus> = self.planner.relays().map(|relay| self.peer(relay)).collect();
+        peers.iter().for_each(|peer| self.note_level(peer));
         let remembered = self.place.reception.refused.lock().len();
         self.shown.send_replace(SyncStatus { peers, totals: self.planner.totals(), remembered });
+    }
+
+    /// One line in the log whenever everything that is wanted of a relay has come.
+    fn note_level(&mut self, peer: &PeerStatus) {
+        let status = &peer.relay;
+        let is_level = matches!(status.link, Link::Connected { .. }) && status.confirmed == status.wanted;
+        if !is_level {
+            self.level.remove(&status.relay);
+        } else if self.level.insert(status.relay.clone()) {
+            let PeerStatus { relay, taken, refused, known, requests, .. } = peer;
+            let (relay, wanted) = (&relay.relay, relay.wanted);
+            tracing::info!(%relay, wanted, taken, refused, known, requests, "level with a relay");
+        }
     }
 
     fn peer(&self, relay: RelayStatus) -> PeerStatus {

@@ -167,7 +167,7 @@ struct Site {
 impl Site {
     /// Works until the connection ends; returns why.
     async fn work(
-        self,
+        mut self,
         mut watch: Watch,
         mut document: Document,
         mut orders: mpsc::Receiver<Order>,
@@ -175,7 +175,7 @@ impl Site {
         if let Document::Here(limits) = &mut document
             && let Some(limits) = limits.take()
         {
-            self.report(Input::Limits { relay: self.relay.clone(), limits }).await;
+            self.learn(limits).await;
         }
         self.report(Input::Connected { relay: self.relay.clone() }).await;
         let mut jobs = JoinSet::new();
@@ -197,9 +197,7 @@ impl Site {
                     Some(Order::Leave) | None => break Unreachable::Asked,
                 },
                 Some(aside) = watch.asides.recv() => self.hear(aside).await,
-                Some(limits) = document.take() => {
-                    self.report(Input::Limits { relay: self.relay.clone(), limits }).await;
-                }
+                Some(limits) = document.take() => self.learn(limits).await,
                 reason = &mut watch.ended => break ended(reason.unwrap_or_default()),
                 () = self.offering.forgeries() => {
                     break Unreachable::Failed("it sends events with false ids or signatures".to_owned());
@@ -215,6 +213,11 @@ impl Site {
         // No report of theirs comes after that of the end.
         jobs.shutdown().await;
         why
+    }
+
+    async fn learn(&mut self, limits: RelayLimits) {
+        self.place.pace.limits = limits;
+        self.report(Input::Limits { relay: self.relay.clone(), limits }).await;
     }
 
     async fn report(&self, input: Input) {

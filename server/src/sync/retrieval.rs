@@ -12,6 +12,7 @@ use nostr::filter::{Filter, MatchEventOptions};
 use nostr::types::Timestamp;
 use tokio::time::timeout;
 
+use super::input::RelayLimits;
 use super::offering::Offering;
 use super::paging::Page;
 use super::relay_client::{Gone, Held, RelayClient, Said, Subscription};
@@ -23,26 +24,56 @@ const MAX_RESULTS: usize = 10_000;
 const MAX_FOREIGN: usize = 100;
 /// Ids in one filter.
 const IDS_AT_ONCE: usize = 256;
-/// The longest message of a reconciliation that is sent, in bytes; twice as many in hexadecimal, and many relays take
-/// no message of more than 128 KiB.
-const FRAME: u64 = 60_000;
+/// Bytes of one id in a filter: hexadecimal, quotes, comma.
+const ID_BYTES: usize = 67;
+/// The longest message, in bytes, that is sent to a relay that does not say what it takes: many take no more than
+/// 128 KiB.
+const USUAL_MESSAGE: usize = 128 << 10;
+/// Room for what surrounds ids and frames in a message, in bytes.
+const SURROUNDINGS: usize = 1 << 10;
+/// The shortest and the longest message of a reconciliation, in bytes before it becomes hexadecimal. The library
+/// allows no shorter ones.
+const FRAME: (usize, usize) = (4_096, 60_000);
 /// The most messages of one reconciliation.
 const MAX_ROUNDS: usize = 256;
 /// The most ids that one reconciliation may say we lack.
 const MAX_NEEDED: usize = 500_000;
 
-/// How long a relay may be silent.
+/// How long a relay may be silent, and what it takes.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// Between two answers.
+    /// Silence between two answers.
     pub silence: Duration,
-    /// Before the first answer to a reconciliation: relays that do not know it often say nothing at all.
+    /// Silence before the first answer to a reconciliation: relays that do not know it often say nothing at all.
     pub first: Duration,
+    /// What the relay says of itself.
+    pub limits: RelayLimits,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { silence: Duration::from_secs(30), first: Duration::from_secs(10) }
+        Self {
+            silence: Duration::from_secs(30),
+            first: Duration::from_secs(10),
+            limits: RelayLimits::default(),
+        }
+    }
+}
+
+impl Pace {
+    fn message_bytes(&self) -> usize {
+        self.limits.message_bytes.unwrap_or(USUAL_MESSAGE).saturating_sub(SURROUNDINGS)
+    }
+
+    /// How many ids go into one filter.
+    fn ids_at_once(&self) -> usize {
+        let results = self.limits.results.unwrap_or(IDS_AT_ONCE);
+        IDS_AT_ONCE.min(results).min(self.message_bytes() / ID_BYTES).max(1)
+    }
+
+    /// How long a message of a reconciliation may be, before it becomes hexadecimal.
+    fn frame(&self) -> u64 {
+        (self.message_bytes() / 2).clamp(FRAME.0, FRAME.1) as u64
     }
 }
 
@@ -129,7 +160,7 @@ pub async fn by_ids(
     into: &Offering,
 ) -> Result<usize, RetrievalError> {
     let mut requests = 0;
-    for ids in ids.chunks(IDS_AT_ONCE) {
+    for ids in ids.chunks(pace.ids_at_once()) {
         let filter = Filter::new().ids(ids.iter().copied());
         let name = format!("{id}-{requests}");
         let mut subscription = client.subscribe(name, std::slice::from_ref(&filter)).await?;
@@ -160,7 +191,7 @@ pub async fn reconcile(
     pace: Pace,
 ) -> Result<Difference, RetrievalError> {
     let failed = |error: &dyn std::fmt::Display| RetrievalError::Unreconciled(error.to_string());
-    let (mut engine, first) = tokio::task::spawn_blocking(move || initiate(ours))
+    let (mut engine, first) = tokio::task::spawn_blocking(move || initiate(ours, pace.frame()))
         .await
         .map_err(|error| failed(&error))?
         .map_err(|error| failed(&error))?;
@@ -191,13 +222,13 @@ pub async fn reconcile(
 
 type Engine = Negentropy<'static, NegentropyStorageVector>;
 
-fn initiate(ours: Vec<(EventId, Timestamp)>) -> Result<(Engine, Vec<u8>), negentropy::Error> {
+fn initiate(ours: Vec<(EventId, Timestamp)>, frame: u64) -> Result<(Engine, Vec<u8>), negentropy::Error> {
     let mut storage = NegentropyStorageVector::with_capacity(ours.len());
     for (id, time) in ours {
         storage.insert(time.as_secs(), Id::from_byte_array(id.to_bytes()))?;
     }
     storage.seal()?;
-    let mut engine = Negentropy::owned(storage, FRAME)?;
+    let mut engine = Negentropy::owned(storage, frame)?;
     let first = engine.initiate()?;
     Ok((engine, first))
 }
@@ -230,4 +261,24 @@ async fn next_message(
 /// A refusal that is not about reconciling.
 fn is_about_us(reason: &str) -> bool {
     matches!(Refusal::of(reason), Refusal::RateLimited | Refusal::Subscriptions | Refusal::Identity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_fit_what_the_relay_takes() {
+        let pace = |message_bytes, results| Pace {
+            limits: RelayLimits { message_bytes, results, ..RelayLimits::default() },
+            ..Pace::default()
+        };
+        let usual = pace(None, None);
+        assert_eq!((usual.ids_at_once(), usual.frame()), (256, 60_000));
+        let small = pace(Some(16 << 10), Some(100));
+        assert_eq!((small.ids_at_once(), small.frame()), (100, 7_680));
+        assert!(small.frame() as usize * 2 + SURROUNDINGS <= 16 << 10);
+        let tiny = pace(Some(1), Some(1));
+        assert_eq!((tiny.ids_at_once(), tiny.frame()), (1, 4_096));
+    }
 }

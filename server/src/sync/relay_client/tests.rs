@@ -190,7 +190,7 @@ async fn what_is_no_relay_is_told() {
 }
 
 fn pace() -> Pace {
-    Pace { silence: Duration::from_millis(200), first: Duration::from_millis(200) }
+    Pace { silence: Duration::from_millis(200), first: Duration::from_millis(200), ..Pace::default() }
 }
 
 /// The relay's side of a reconciliation over these ids.
@@ -225,7 +225,7 @@ async fn a_reconciliation_finds_what_is_needed_and_nothing_else() {
     let relay = relay(Vec::new(), reconciling(ids.clone())).await;
     let (client, _watch) = client_of(&relay).await;
     let ours = ids.iter().skip(700).map(|id| (*id, Timestamp::from(7))).collect();
-    let slow = Pace { silence: Duration::from_secs(30), first: Duration::from_secs(30) };
+    let slow = Pace { first: Duration::from_secs(30), ..Pace::default() };
     let mut found = reconcile(&client, "n", &filter(), ours, slow).await.unwrap();
     found.need.sort();
     let mut expected = ids[..700].to_vec();
