@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn fifteen_minutes_are_the_line() {
         let ended = Millis::from_secs(10_000);
-        let after = |seconds| Reconnect::of(Some(ended), Millis::from_secs(10_000 + seconds));
+        let after = |seconds: u64| Reconnect::of(Some(ended), Millis::from_secs(10_000 + seconds));
         let quick = Reconnect::Quick { since: Timestamp::from_secs(10_000 - 900) };
         assert_eq!(after(0), quick);
         assert_eq!(after(899), quick);
