@@ -53,7 +53,7 @@ pub const LIVE_STORED: (usize, usize) = (1, 20);
 pub const POLL: (Duration, Duration) = (Duration::from_secs(10 * 60), Duration::from_secs(15 * 60));
 /// How long proving who we are (NIP-42) may take.
 pub const IDENTITY_WAIT: Duration = Duration::from_secs(30);
-/// How long a connection may take to be made, or to be ended.
+/// How long a connection may take to be made.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Connections that are being made at the same time.
 pub const CONNECTING_AT_ONCE: usize = 16;

@@ -174,7 +174,7 @@ pub enum Action {
         /// To which relay.
         relay: RelayUrl,
     },
-    /// End a connection, or the attempt to make one; answered by [`Input::Disconnected`].
+    /// End a connection, or the attempt to make one; always answered by [`Input::Disconnected`].
     Disconnect {
         /// To which relay.
         relay: RelayUrl,

@@ -44,3 +44,6 @@ pub use paging::Page;
 pub use planner::Planner;
 pub use settings::Settings;
 pub use url::{CloneUrl, RelayUrl};
+
+#[cfg(test)]
+mod tests;

@@ -351,3 +351,20 @@ impl Wakes {
         self.by_time.first().map(|(wake, _)| *wake)
     }
 }
+
+#[cfg(test)]
+impl Planner {
+    pub(super) const fn wants(&self) -> &RepoSyncIndex {
+        &self.wants
+    }
+
+    pub(super) fn lanes(
+        &self,
+    ) -> impl Iterator<Item = (&RelayUrl, &super::live::Live, &super::history::History, Link)> {
+        self.relays.iter().map(|(url, relay)| (url, relay.lanes().0, relay.lanes().1, relay.link()))
+    }
+
+    pub(super) fn ceilings(&self, relay: &RelayUrl) -> Option<&super::throttle::Ceilings> {
+        Some(self.relays.get(relay)?.ceilings())
+    }
+}

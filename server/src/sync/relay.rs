@@ -358,8 +358,12 @@ impl Relay {
         jittered(moment.rng, backoff(settings.base_backoff, settings.max_backoff, self.refusals))
     }
 
-    /// Ends live subscriptions that are too many.
+    /// Ends subscriptions that are too many.
     fn shrink(&mut self, moment: &mut Moment<'_>) {
+        for id in self.history.asked().into_iter().skip(self.ceilings.histories()) {
+            self.unsubscribe(id, moment);
+            self.history.ask_again(id, false);
+        }
         let since = (moment.now - QUICK_RECONNECT_WINDOW).timestamp();
         for (id, items) in self.live.shrink(&self.ceilings) {
             self.unsubscribe(id, moment);
@@ -400,10 +404,6 @@ impl Relay {
             Link::Connecting { since } if now >= since + CONNECT_TIMEOUT => {
                 self.health.note("no connection came about in time");
                 self.leave("it takes too long to connect", true, moment);
-            }
-            // The engine has lost sight of it.
-            Link::Leaving { since } if now >= since + CONNECT_TIMEOUT => {
-                self.disconnected(&Unreachable::Asked, moment);
             }
             Link::Connected { .. } => self.advance_connected(moment),
             _ => {}
@@ -498,7 +498,8 @@ impl Relay {
     pub(super) fn wake(&self) -> Option<Millis> {
         match self.link {
             Link::Waiting { until } => Some(until),
-            Link::Connecting { since } | Link::Leaving { since } => Some(since + CONNECT_TIMEOUT),
+            Link::Connecting { since } => Some(since + CONNECT_TIMEOUT),
+            Link::Leaving { .. } => None,
             Link::Connected { .. } => {
                 let deadline = self.history.first_deadline().map(|(deadline, _)| deadline);
                 let held = self.paused.max(self.held).max(self.endings.until);

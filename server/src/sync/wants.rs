@@ -304,3 +304,11 @@ impl RepoSyncIndex {
         }
     }
 }
+
+#[cfg(test)]
+impl RepoSyncIndex {
+    /// How many relays are wanted for anything.
+    pub(super) fn targets(&self) -> usize {
+        self.targets.len()
+    }
+}
