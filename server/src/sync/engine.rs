@@ -26,7 +26,7 @@ use super::millis::Millis;
 use super::offering::{Offering, Reception, Tally};
 use super::planner::Planner;
 use super::refused::{Bounds as RefusedBounds, Refused};
-use super::relay_client::ClientLimits;
+use super::relay_client::{ClientLimits, Dialer};
 use super::relay_worker::{Order, Worker, Workplace};
 use super::retrieval::Pace;
 use super::self_subscriber::{self, Batching, News, SelfSubscriber};
@@ -153,7 +153,8 @@ impl ProactiveSync {
         );
         let (reports, reported) = mpsc::channel(REPORTS);
         let (shown, status) = watch::channel(SyncStatus::default());
-        let place = Workplace { outbound, keys, reception, reports, limits: relays, pace: Pace::default() };
+        let dialer = Dialer::new(outbound, keys, relays);
+        let place = Workplace { dialer, reception, reports, pace: Pace::default() };
         let now = Millis(house.plan.clock.millis());
         let engine = Engine {
             planner: Planner::new(settings, now),

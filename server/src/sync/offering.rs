@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::refused::{Before, Consequence, Refused, consequence};
-use super::relay_client::{Gone, Held};
+use super::relay_client::{Gone, Held, Room};
 use crate::admission::Prefix;
 use crate::house::House;
 use crate::intake::{Answer, Intake, Source};
@@ -173,13 +173,21 @@ impl Reception {
     }
 }
 
+/// An event, and what the intake has said of it. Until then it counts against what may be held.
+struct Judged {
+    event: Event,
+    before: Before,
+    answer: Answer,
+    room: Option<Room>,
+}
+
 /// Takes what is offered to the intake, and hears what it says.
 struct Desk {
     reception: Reception,
     tally: Arc<Tally>,
     forged: usize,
     forgeries: Arc<Notify>,
-    open: FuturesUnordered<BoxFuture<'static, (Event, Before, Answer)>>,
+    open: FuturesUnordered<BoxFuture<'static, Judged>>,
 }
 
 impl Desk {
@@ -198,10 +206,10 @@ impl Desk {
                     if self.reception.knows(&held.event.id).await {
                         self.tally.known.fetch_add(1, Ordering::Relaxed);
                     } else {
-                        self.submit(held.event).await;
+                        self.submit(held.event, Some(held.room)).await;
                     }
                 }
-                Some(Offer::Again(event)) => self.submit(*event).await,
+                Some(Offer::Again(event)) => self.submit(*event, None).await,
                 Some(Offer::Flush(done)) => {
                     while let Some(judged) = self.open.next().await {
                         self.hear(judged).await;
@@ -217,13 +225,14 @@ impl Desk {
         }
     }
 
-    async fn submit(&mut self, event: Event) {
+    async fn submit(&mut self, event: Event, room: Option<Room>) {
         let before = self.reception.refused.lock().before();
         let answer = self.reception.intake.submit(event.clone(), &Source::Sync).await;
-        self.open.push(Box::pin(async move { (event, before, answer.await) }));
+        self.open.push(Box::pin(async move { Judged { event, before, answer: answer.await, room } }));
     }
 
-    async fn hear(&mut self, (event, before, answer): (Event, Before, Answer)) {
+    async fn hear(&mut self, judged: Judged) {
+        let Judged { event, before, answer, room } = judged;
         if answer.accepted {
             self.tally.taken.fetch_add(1, Ordering::Relaxed);
             self.tally.last_taken.store(self.reception.now().as_secs(), Ordering::Relaxed);
@@ -250,7 +259,7 @@ impl Desk {
             Consequence::Forget => None,
         };
         if let Some(event) = again {
-            self.submit(event).await;
+            self.submit(event, room).await;
         }
     }
 }

@@ -32,10 +32,12 @@ use crate::outbound::{Connection, Destination, Outbound, OutboundError};
 
 /// Events of one connection that have been read and not been taken in, in bytes of JSON.
 const HELD_BYTES: usize = 8 << 20;
+/// The same of all connections together.
+const ALL_HELD_BYTES: usize = 128 << 20;
 /// Answers of one subscription that wait for whoever asked.
 const ROUTE: usize = 64;
-/// Messages that wait to be written.
-const OUTGOING: usize = 256;
+/// How often a relay may ask who is there.
+const MAX_CHALLENGES: usize = 8;
 
 /// What a connection may cost.
 #[derive(Debug, Clone, Copy)]
@@ -98,7 +100,15 @@ pub enum Said {
 pub struct Held {
     /// The event.
     pub event: Event,
-    _bytes: OwnedSemaphorePermit,
+    /// Counts until it is dropped.
+    pub room: Room,
+}
+
+/// What an event counts for.
+#[derive(Debug)]
+pub struct Room {
+    _of_all: OwnedSemaphorePermit,
+    _of_one: OwnedSemaphorePermit,
 }
 
 #[derive(Debug)]
@@ -112,7 +122,9 @@ type Routes = Arc<Mutex<HashMap<String, Route>>>;
 /// A connection to a relay. When the last handle is gone it ends.
 #[derive(Debug, Clone)]
 pub struct RelayClient {
-    outgoing: mpsc::Sender<String>,
+    // Without a bound of its own: the planner bounds what is open, and each of it has one message under way. One that
+    // is not written in time ends the connection.
+    outgoing: mpsc::UnboundedSender<String>,
     routes: Routes,
 }
 
@@ -139,47 +151,72 @@ pub struct Watch {
 #[error("the connection has ended")]
 pub struct Gone;
 
-/// Connects. `keys` sign the answer when the relay asks who is there (NIP-42).
-///
-/// # Errors
-/// [`ConnectError`].
-pub async fn connect(
-    outbound: &Outbound,
-    to: &Destination,
+/// Connects to relays, all with the same limits.
+#[derive(Debug, Clone)]
+pub struct Dialer {
+    outbound: Outbound,
+    /// Sign the answer when a relay asks who is there (NIP-42).
     keys: Keys,
     limits: ClientLimits,
-) -> Result<(RelayClient, Watch), ConnectError> {
-    if !to.is_relay() {
-        return Err(ConnectError::NoRelay);
+    held: Arc<Semaphore>,
+}
+
+impl Dialer {
+    /// A dialer through this guard.
+    #[must_use]
+    pub fn new(outbound: Outbound, keys: Keys, limits: ClientLimits) -> Self {
+        let held = Arc::new(Semaphore::new(ALL_HELD_BYTES.max(limits.message_bytes)));
+        Self { outbound, keys, limits, held }
     }
-    let failed = |error: WsError| match error {
-        WsError::Http(response) => ConnectError::Status(response.status().as_u16()),
-        other => ConnectError::Handshake(short(&other.to_string())),
-    };
-    let mut request = to.as_str().into_client_request().map_err(failed)?;
-    request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    let stream = outbound.connect(to).await?;
-    let config = WebSocketConfig::default()
-        .max_message_size(Some(limits.message_bytes))
-        .max_frame_size(Some(limits.message_bytes));
-    let opening = tokio_tungstenite::client_async_with_config(request, stream, Some(config));
-    let opened = timeout(limits.handshake, opening).await;
-    let (socket, _) = opened
-        .map_err(|_| ConnectError::Handshake(format!("no answer within {:?}", limits.handshake)))?
-        .map_err(failed)?;
-    let (outgoing, to_write) = mpsc::channel(OUTGOING);
-    let (aside, asides) = mpsc::channel(ROUTE);
-    let routes = Routes::default();
-    let task = Task {
-        limits,
-        routes: Arc::clone(&routes),
-        held: Arc::new(Semaphore::new(HELD_BYTES.max(limits.message_bytes))),
-        aside,
-        login: Login { keys, relay: to.as_str().to_owned(), answered: None },
-        back: outgoing.downgrade(),
-    };
-    let ended = AbortOnDropHandle::new(tokio::spawn(task.run(socket, to_write)));
-    Ok((RelayClient { outgoing, routes }, Watch { asides, ended }))
+
+    /// The guard.
+    #[must_use]
+    pub const fn outbound(&self) -> &Outbound {
+        &self.outbound
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub async fn connect(&self, to: &Destination) -> Result<(RelayClient, Watch), ConnectError> {
+        let socket = self.open(to).await?;
+        let (outgoing, to_write) = mpsc::unbounded_channel();
+        let (aside, asides) = mpsc::channel(ROUTE);
+        let routes = Routes::default();
+        let task = Task {
+            limits: self.limits,
+            routes: Arc::clone(&routes),
+            held: Arc::new(Semaphore::new(HELD_BYTES.max(self.limits.message_bytes))),
+            all_held: Arc::clone(&self.held),
+            aside,
+            login: Login::new(self.keys.clone(), to.as_str()),
+            back: outgoing.downgrade(),
+        };
+        let ended = AbortOnDropHandle::new(tokio::spawn(task.run(socket, to_write)));
+        Ok((RelayClient { outgoing, routes }, Watch { asides, ended }))
+    }
+
+    async fn open(&self, to: &Destination) -> Result<Socket, ConnectError> {
+        if !to.is_relay() {
+            return Err(ConnectError::NoRelay);
+        }
+        let failed = |error: WsError| match error {
+            WsError::Http(response) => ConnectError::Status(response.status().as_u16()),
+            other => ConnectError::Handshake(short(&other.to_string())),
+        };
+        let mut request = to.as_str().into_client_request().map_err(failed)?;
+        request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        let stream = self.outbound.connect(to).await?;
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(self.limits.message_bytes))
+            .max_frame_size(Some(self.limits.message_bytes));
+        let opening = tokio_tungstenite::client_async_with_config(request, stream, Some(config));
+        let opened = timeout(self.limits.handshake, opening).await;
+        let late = |_| ConnectError::Handshake(format!("no answer within {:?}", self.limits.handshake));
+        let (socket, _) = opened.map_err(late)?.map_err(failed)?;
+        Ok(socket)
+    }
 }
 
 impl RelayClient {
@@ -187,33 +224,46 @@ impl RelayClient {
     ///
     /// # Errors
     /// When the connection has ended.
-    pub async fn subscribe(&self, id: String, filters: &[Filter]) -> Result<Subscription, Gone> {
+    pub fn subscribe(&self, id: String, filters: &[Filter]) -> Result<Subscription, Gone> {
         let message = ClientMessage::Req {
             subscription_id: Cow::Owned(SubscriptionId::new(id.clone())),
             filters: filters.iter().map(Cow::Borrowed).collect(),
         };
-        self.open(id, message, Kin::Req).await
+        self.open(id, &message, Kin::Req)
     }
 
     /// Opens a reconciliation (NIP-77).
     ///
     /// # Errors
     /// When the connection has ended.
-    pub async fn reconcile(&self, id: String, filter: &Filter, first: &[u8]) -> Result<Subscription, Gone> {
+    pub fn reconcile(&self, id: String, filter: &Filter, first: &[u8]) -> Result<Subscription, Gone> {
         let message = ClientMessage::NegOpen {
             subscription_id: Cow::Owned(SubscriptionId::new(id.clone())),
             filter: Cow::Borrowed(filter),
             initial_message: Cow::Owned(hex::encode(first)),
         };
-        self.open(id, message, Kin::Neg).await
+        self.open(id, &message, Kin::Neg)
     }
 
-    async fn open(&self, id: String, message: ClientMessage<'_>, kin: Kin) -> Result<Subscription, Gone> {
+    fn open(&self, id: String, message: &ClientMessage<'_>, kin: Kin) -> Result<Subscription, Gone> {
         let (sender, said) = mpsc::channel(ROUTE);
         self.routes.lock().insert(id.clone(), Route { said: sender, kin });
-        let subscription = Subscription { id, client: self.clone(), said, kin };
-        self.outgoing.send(message.as_json()).await.map_err(|_| Gone)?;
+        let subscription = Subscription { id, client: self.clone(), said };
+        self.outgoing.send(message.as_json()).map_err(|_| Gone)?;
         Ok(subscription)
+    }
+
+    /// Closes a subscription, whoever holds it; fine if it is closed already.
+    pub fn close(&self, id: &str) {
+        let route = self.routes.lock().remove(id);
+        let Some(route) = route else { return };
+        let id = Cow::Owned(SubscriptionId::new(id));
+        let message = match route.kin {
+            Kin::Req => ClientMessage::Close(id),
+            Kin::Neg => ClientMessage::NegClose { subscription_id: id },
+        };
+        // A connection that has ended has closed it, too.
+        let _ = self.outgoing.send(message.as_json());
     }
 }
 
@@ -229,7 +279,6 @@ pub struct Subscription {
     id: String,
     client: RelayClient,
     said: mpsc::Receiver<Said>,
-    kin: Kin,
 }
 
 impl Subscription {
@@ -243,27 +292,18 @@ impl Subscription {
     ///
     /// # Errors
     /// When the connection has ended.
-    pub async fn answer(&self, message: &[u8]) -> Result<(), Gone> {
+    pub fn answer(&self, message: &[u8]) -> Result<(), Gone> {
         let message = ClientMessage::NegMsg {
             subscription_id: Cow::Owned(SubscriptionId::new(self.id.clone())),
             message: Cow::Owned(hex::encode(message)),
         };
-        self.client.outgoing.send(message.as_json()).await.map_err(|_| Gone)
+        self.client.outgoing.send(message.as_json()).map_err(|_| Gone)
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let known = self.client.routes.lock().remove(&self.id);
-        if known.is_some() {
-            let id = Cow::Owned(SubscriptionId::new(self.id.clone()));
-            let message = match self.kin {
-                Kin::Req => ClientMessage::Close(id),
-                Kin::Neg => ClientMessage::NegClose { subscription_id: id },
-            };
-            // When the queue is full, the relay learns it the next time it sends something for this subscription.
-            let _ = self.client.outgoing.try_send(message.as_json());
-        }
+        self.client.close(&self.id);
     }
 }
 
@@ -272,10 +312,16 @@ struct Login {
     keys: Keys,
     relay: String,
     answered: Option<EventId>,
+    left: usize,
 }
 
 impl Login {
+    fn new(keys: Keys, relay: &str) -> Self {
+        Self { keys, relay: relay.to_owned(), answered: None, left: MAX_CHALLENGES }
+    }
+
     fn answer(&mut self, challenge: &str) -> Option<String> {
+        self.left = self.left.checked_sub(1)?;
         let tags = [Tag::parse(["relay", &self.relay]), Tag::parse(["challenge", challenge])];
         let tags: Vec<Tag> = tags.into_iter().collect::<Result<_, _>>().ok()?;
         let event = EventBuilder::new(Kind::Authentication, "").tags(tags).finalize(&self.keys).ok()?;
@@ -289,16 +335,17 @@ struct Task {
     limits: ClientLimits,
     routes: Routes,
     held: Arc<Semaphore>,
+    all_held: Arc<Semaphore>,
     aside: mpsc::Sender<Aside>,
     login: Login,
-    back: mpsc::WeakSender<String>,
+    back: mpsc::WeakUnboundedSender<String>,
 }
 
 type Socket = WebSocketStream<Connection>;
 
 impl Task {
     /// Runs until the connection ends; returns why.
-    async fn run(self, socket: Socket, to_write: mpsc::Receiver<String>) -> String {
+    async fn run(self, socket: Socket, to_write: mpsc::UnboundedReceiver<String>) -> String {
         let (sink, stream) = socket.split();
         let (pinger, pings) = mpsc::channel(1);
         let (limits, routes) = (self.limits, Arc::clone(&self.routes));
@@ -350,9 +397,8 @@ impl Task {
         let Ok(message) = RelayMessage::from_json(text) else { return };
         match message {
             RelayMessage::Event { subscription_id, event } => {
-                let size = u32::try_from(text.len()).unwrap_or(u32::MAX);
-                let Ok(bytes) = Arc::clone(&self.held).acquire_many_owned(size).await else { return };
-                let held = Held { event: event.into_owned(), _bytes: bytes };
+                let Some(room) = self.room(text.len()).await else { return };
+                let held = Held { event: event.into_owned(), room };
                 self.deliver(subscription_id.as_str(), Said::Event(held)).await;
             }
             RelayMessage::EndOfStoredEvents(id) => self.deliver(id.as_str(), Said::Eose).await,
@@ -370,8 +416,8 @@ impl Task {
             }
             RelayMessage::Notice(text) => self.notice(&text),
             RelayMessage::Auth { challenge } => {
-                if let Some(answer) = self.login.answer(&challenge) {
-                    self.write_back(answer).await;
+                if let (Some(answer), Some(outgoing)) = (self.login.answer(&challenge), self.back.upgrade()) {
+                    let _ = outgoing.send(answer);
                 }
             }
             RelayMessage::Ok { event_id, status: true, .. } if self.login.answered == Some(event_id) => {
@@ -404,17 +450,19 @@ impl Task {
         }
     }
 
-    async fn write_back(&self, message: String) {
-        if let Some(outgoing) = self.back.upgrade() {
-            let _ = outgoing.send(message).await;
-        }
+    /// Waits until there is room for an event of so many bytes.
+    async fn room(&self, bytes: usize) -> Option<Room> {
+        let bytes = u32::try_from(bytes).ok()?;
+        let of_one = Arc::clone(&self.held).acquire_many_owned(bytes).await.ok()?;
+        let of_all = Arc::clone(&self.all_held).acquire_many_owned(bytes).await.ok()?;
+        Some(Room { _of_all: of_all, _of_one: of_one })
     }
 }
 
 /// Writes what is asked for until nobody can ask any more; returns why it ended.
 async fn write(
     mut sink: futures_util::stream::SplitSink<Socket, Message>,
-    mut messages: mpsc::Receiver<String>,
+    mut messages: mpsc::UnboundedReceiver<String>,
     mut pings: mpsc::Receiver<()>,
     patience: Duration,
 ) -> String {

@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use nostr::filter::{Filter, MatchEventOptions};
-use nostr::key::Keys;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
@@ -17,11 +16,11 @@ use super::input::{Input, Mode, RelayLimits, SubscriptionId, Unreachable};
 use super::nip11;
 use super::offering::{Offering, Reception, Tally};
 use super::paging::Page;
-use super::relay_client::{self, Aside, ClientLimits, ConnectError, RelayClient, Said, Watch};
+use super::relay_client::{Aside, ConnectError, Dialer, RelayClient, Said, Subscription, Watch};
 use super::retrieval::{self, Pace, RetrievalError};
 use super::throttle::Refusal;
 use super::url::RelayUrl;
-use crate::outbound::{Destination, Outbound, OutboundError};
+use crate::outbound::{Destination, OutboundError};
 
 /// Orders that wait for one relay. The planner has no more in flight.
 const ORDERS: usize = 1024;
@@ -33,13 +32,10 @@ const MAX_FOREIGN: usize = 100;
 /// What all workers share.
 #[derive(Debug, Clone)]
 pub(super) struct Workplace {
-    pub(super) outbound: Outbound,
-    /// Answer for us when a relay asks who is there (NIP-42).
-    pub(super) keys: Keys,
+    pub(super) dialer: Dialer,
     pub(super) reception: Reception,
     /// Where what has happened is told.
     pub(super) reports: mpsc::Sender<Input>,
-    pub(super) limits: ClientLimits,
     pub(super) pace: Pace,
 }
 
@@ -130,11 +126,10 @@ impl Document {
 
 async fn connect(relay: &RelayUrl, place: &Workplace) -> Result<Connected, Unreachable> {
     let to = Destination::parse(relay.as_str()).map_err(|why| Unreachable::Forbidden(why.to_string()))?;
-    let (outbound, web) = (place.outbound.clone(), to.clone());
+    let (outbound, web) = (place.dialer.outbound().clone(), to.clone());
     let asked = async move { nip11::ask(&outbound, &web).await.ok().flatten() };
     let mut document = Document::Asked(AbortOnDropHandle::new(tokio::spawn(asked)));
-    let connecting = relay_client::connect(&place.outbound, &to, place.keys.clone(), place.limits);
-    let (client, watch) = connecting.await.map_err(unreachable)?;
+    let (client, watch) = place.dialer.connect(&to).await.map_err(unreachable)?;
     if let Ok(limits) = timeout(DOCUMENT_FIRST, document.take()).await {
         document = Document::Here(limits);
     }
@@ -183,10 +178,19 @@ impl Site {
         let why = loop {
             tokio::select! {
                 order = orders.recv() => match order {
-                    Some(Order::Unsubscribe(id)) => drop(running.remove(&id).map(|job| job.abort())),
+                    Some(Order::Unsubscribe(id)) => {
+                        self.client.close(&id.to_string());
+                        if let Some(job) = running.remove(&id) {
+                            job.abort();
+                        }
+                    }
                     Some(Order::Subscribe { subscription, mode, filters }) => {
+                        // Sent here, in the order of the orders; what comes of it is heard beside.
+                        let open = self.client.subscribe(subscription.to_string(), &filters);
+                        let Ok(open) = open else { continue };
+                        self.count_requests(1);
                         let site = self.clone();
-                        let job = async move { site.subscribe(subscription, mode, filters).await; subscription };
+                        let job = async move { site.follow(subscription, mode, filters, open).await; subscription };
                         running.insert(subscription, jobs.spawn(job));
                     }
                     Some(Order::Negotiate { subscription, filter }) => {
@@ -240,19 +244,22 @@ impl Site {
         self.offering.tally().requests.fetch_add(requests as u64, Ordering::Relaxed);
     }
 
-    async fn subscribe(&self, subscription: SubscriptionId, mode: Mode, filters: Vec<Filter>) {
-        self.count_requests(1);
+    async fn follow(&self, id: SubscriptionId, mode: Mode, filters: Vec<Filter>, open: Subscription) {
         let ended = match mode {
-            Mode::Live => self.live(subscription, &filters).await,
-            Mode::Historic => self.page(subscription, &filters).await,
+            Mode::Live => self.live(id, &filters, open).await,
+            Mode::Historic => self.page(id, &filters, open).await,
         };
         if let Err(error) = ended {
-            self.failed(subscription, error).await;
+            self.failed(id, error).await;
         }
     }
 
-    async fn live(&self, subscription: SubscriptionId, filters: &[Filter]) -> Result<(), RetrievalError> {
-        let mut open = self.client.subscribe(subscription.to_string(), filters).await?;
+    async fn live(
+        &self,
+        subscription: SubscriptionId,
+        filters: &[Filter],
+        mut open: Subscription,
+    ) -> Result<(), RetrievalError> {
         let mut foreign = 0;
         loop {
             match open.next().await {
@@ -279,9 +286,13 @@ impl Site {
         }
     }
 
-    async fn page(&self, subscription: SubscriptionId, filters: &[Filter]) -> Result<(), RetrievalError> {
+    async fn page(
+        &self,
+        subscription: SubscriptionId,
+        filters: &[Filter],
+        mut open: Subscription,
+    ) -> Result<(), RetrievalError> {
         let Some(filter) = filters.first() else { return Ok(()) };
-        let mut open = self.client.subscribe(subscription.to_string(), filters).await?;
         let page = retrieval::page(&mut open, filter, self.place.pace, &self.offering).await?;
         drop(open);
         self.offering.flush().await?;

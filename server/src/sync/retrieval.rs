@@ -163,7 +163,7 @@ pub async fn by_ids(
     for ids in ids.chunks(pace.ids_at_once()) {
         let filter = Filter::new().ids(ids.iter().copied());
         let name = format!("{id}-{requests}");
-        let mut subscription = client.subscribe(name, std::slice::from_ref(&filter)).await?;
+        let mut subscription = client.subscribe(name, std::slice::from_ref(&filter))?;
         page(&mut subscription, &filter, pace, into).await?;
         requests += 1;
     }
@@ -195,7 +195,7 @@ pub async fn reconcile(
         .await
         .map_err(|error| failed(&error))?
         .map_err(|error| failed(&error))?;
-    let mut subscription = client.reconcile(id.to_owned(), filter, &first).await?;
+    let mut subscription = client.reconcile(id.to_owned(), filter, &first)?;
     let mut need: Vec<Id> = Vec::new();
     for round in 1..=MAX_ROUNDS {
         let patience = if round == 1 { pace.first } else { pace.silence };
@@ -210,7 +210,7 @@ pub async fn reconcile(
             return Err(RetrievalError::Endless("more ids than can be true"));
         }
         match next.map_err(|error| failed(&error))? {
-            Some(next) => subscription.answer(&next).await?,
+            Some(next) => subscription.answer(&next)?,
             None => {
                 let need = need.iter().map(|id| EventId::from_byte_array(id.to_bytes())).collect();
                 return Ok(Difference { need, requests: round });

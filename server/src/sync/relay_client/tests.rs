@@ -53,12 +53,16 @@ async fn relay(greeting: Vec<Value>, mut script: Script) -> Relay {
     Relay { url, heard, _task: AbortOnDropHandle::new(task) }
 }
 
+fn dialer(limits: ClientLimits) -> Dialer {
+    Dialer::new(Outbound::new(Reach::Loopback), Keys::generate(), limits)
+}
+
 async fn client_of(relay: &Relay) -> (RelayClient, Watch) {
     client_within(relay, ClientLimits::default()).await
 }
 
 async fn client_within(relay: &Relay, limits: ClientLimits) -> (RelayClient, Watch) {
-    connect(&Outbound::new(Reach::Loopback), &relay.url, Keys::generate(), limits).await.unwrap()
+    dialer(limits).connect(&relay.url).await.unwrap()
 }
 
 /// Waits until the relay has heard a message that begins with this verb.
@@ -94,7 +98,7 @@ async fn events_eose_and_the_end_come_to_whoever_asked() {
     };
     let relay = relay(Vec::new(), Box::new(answers)).await;
     let (client, _watch) = client_of(&relay).await;
-    let mut open = client.subscribe("one".to_owned(), &[filter()]).await.unwrap();
+    let mut open = client.subscribe("one".to_owned(), &[filter()]).unwrap();
     let Some(Said::Event(held)) = open.next().await else { panic!("an event") };
     assert_eq!(held.event, note);
     assert!(matches!(open.next().await, Some(Said::Eose)));
@@ -107,9 +111,9 @@ async fn events_eose_and_the_end_come_to_whoever_asked() {
 async fn what_is_dropped_is_closed() {
     let relay = relay(Vec::new(), Box::new(|_| Vec::new())).await;
     let (client, _watch) = client_of(&relay).await;
-    drop(client.subscribe("live".to_owned(), &[filter()]).await.unwrap());
+    drop(client.subscribe("live".to_owned(), &[filter()]).unwrap());
     assert_eq!(hears(&relay, "CLOSE").await, json!(["CLOSE", "live"]));
-    drop(client.reconcile("neg".to_owned(), &filter(), &[0x61]).await.unwrap());
+    drop(client.reconcile("neg".to_owned(), &filter(), &[0x61]).unwrap());
     assert_eq!(hears(&relay, "NEG-OPEN").await, json!(["NEG-OPEN", "neg", {"kinds": [1]}, "61"]));
     assert_eq!(hears(&relay, "NEG-CLOSE").await, json!(["NEG-CLOSE", "neg"]));
 }
@@ -142,8 +146,7 @@ async fn a_relay_that_falls_silent_is_left() {
         drop(socket);
     });
     let limits = ClientLimits { idle: Duration::from_millis(50), ..ClientLimits::default() };
-    let (_client, watch) =
-        connect(&Outbound::new(Reach::Loopback), &url, Keys::generate(), limits).await.unwrap();
+    let (_client, watch) = dialer(limits).connect(&url).await.unwrap();
     assert!(watch.ended.await.unwrap().contains("silent"));
 }
 
@@ -160,17 +163,17 @@ async fn a_message_beyond_the_bound_ends_the_connection() {
 async fn whoever_waits_learns_that_the_connection_has_ended() {
     let relay = relay(Vec::new(), Box::new(|_| vec![json!("hang up")])).await;
     let (client, _watch) = client_of(&relay).await;
-    let mut open = client.subscribe("one".to_owned(), &[filter()]).await.unwrap();
+    let mut open = client.subscribe("one".to_owned(), &[filter()]).unwrap();
     assert!(open.next().await.is_none());
 }
 
 #[tokio::test]
 async fn what_is_no_relay_is_told() {
-    let guard = Outbound::new(Reach::Loopback);
+    let dialer = dialer(ClientLimits::default());
     let to = |url: &str| Destination::parse(url).unwrap();
     let connect = |url: Destination| {
-        let guard = guard.clone();
-        async move { connect(&guard, &url, Keys::generate(), ClientLimits::default()).await.err().unwrap() }
+        let dialer = dialer.clone();
+        async move { dialer.connect(&url).await.err().unwrap() }
     };
     assert!(matches!(connect(to("http://127.0.0.1:1/")).await, ConnectError::NoRelay));
     assert!(matches!(
