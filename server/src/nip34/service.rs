@@ -73,6 +73,12 @@ impl ServiceDomain {
         matches!(segments[..], [npub, name] if Coordinate::from_path(npub, name).as_ref() == Some(repository))
     }
 
+    /// Whether an `http(s)` URL leads to this service, whatever its path.
+    #[must_use]
+    pub fn is_host_of(&self, url: &str) -> bool {
+        self.rest_of(url, Scheme::Git).is_some()
+    }
+
     /// What follows the authority, when scheme and authority are ours; without query and fragment.
     fn rest_of<'a>(&self, url: &'a str, wanted: Scheme) -> Option<&'a str> {
         let (scheme, rest) = url.trim().split_once("://")?;

@@ -76,3 +76,28 @@ impl Default for Bounds {
         Self { repositories: 500_000, roots_per_repository: 50_000, roots: 2_000_000, relays: 1_000 }
     }
 }
+
+/// How long fetches for synced events are gathered.
+pub const SYNCED_WAIT: Duration = Duration::from_millis(500);
+/// How long the push for a published event is waited for, at least and at most.
+pub const PUBLISHED_WAIT: (Duration, Duration) = (Duration::from_secs(3 * 60), Duration::from_secs(200));
+/// The first wait after a fetch that did not complete what it was for; it doubles, up to the setting.
+pub const HUNT_BACKOFF: Duration = Duration::from_secs(10);
+/// How long a fetch may take before a second server is asked for the same.
+pub const HEDGE_AFTER: Duration = Duration::from_secs(10);
+/// Fetches at the same time: in all, for one repository, at one host.
+pub const FETCHES_AT_ONCE: usize = 20;
+/// See [`FETCHES_AT_ONCE`].
+pub const FETCHES_PER_REPOSITORY: usize = 3;
+/// See [`FETCHES_AT_ONCE`].
+pub const FETCHES_PER_HOST: usize = 5;
+/// Fetches at one host within a minute.
+pub const FETCHES_A_MINUTE: usize = 30;
+/// Waiting events that are hunted for.
+pub const MAX_QUARRIES: usize = 20_000;
+/// Servers that are tried for one waiting event.
+pub const MAX_SERVERS: usize = 50;
+/// Objects that one fetch asks for; a single state may name more.
+pub const MAX_WANTS: usize = 20_000;
+/// Hosts whose pace is remembered; those that were idle for a minute go first.
+pub const MAX_HOSTS: usize = 10_000;
