@@ -1,8 +1,12 @@
 //! Peers that lie, and peers that have not heard of a deletion.
 
+use std::time::Duration;
+
+use grasp_audit::target::url::repository_path;
 use grasp_fixtures::events::forged;
-use grasp_fixtures::{events, keys};
-use spec_tests::view;
+use grasp_fixtures::{Announcement, events, keys};
+use spec_tests::{Instance, instance, view};
+use tokio::net::TcpListener;
 
 use crate::foreign::{Foreign, Lying, announced_on};
 use crate::network::{Project, arrives, publish, serves, setup};
@@ -59,6 +63,42 @@ async fn what_was_deleted_here_does_not_come_back_from_a_peer() {
     assert!(!serves(&server, &issue).await, "it has come back");
 }
 
+/// Publishes an announcement that lists a public server and this relay.
+async fn announce_publicly(server: &Instance, relay: &str) {
+    let owner = keys::fresh();
+    let path = repository_path(&owner.public_key(), "public");
+    let announcement = Announcement::new("public")
+        .clone_url(format!("https://{PUBLIC}{path}"))
+        .relay(format!("wss://{PUBLIC}"))
+        .relay(relay);
+    publish(server, &announcement.draft().sign(&owner)).await;
+}
+
+/// The domain of a public server. It is its own, so nobody looks it up.
+const PUBLIC: &str = "git.example.org";
+
+#[tokio::test]
+async fn a_public_server_does_not_connect_to_its_own_machine() {
+    let server = setup().set("NGIT_DOMAIN", PUBLIC).start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    announce_publicly(&server, &format!("ws://{}", listener.local_addr().unwrap())).await;
+    instance::eventually("the relay is refused", || async {
+        server.log().contains("loopback address 127.0.0.1, which this server does not talk to")
+    })
+    .await;
+    let connected = tokio::time::timeout(Duration::ZERO, listener.accept()).await;
+    assert!(connected.is_err(), "it has connected all the same");
+}
+
+#[tokio::test]
+async fn a_public_server_connects_to_its_own_machine_when_its_operator_says_so() {
+    let server =
+        setup().set("NGIT_DOMAIN", PUBLIC).set("NGIT_SYNC_ALLOW_NON_GLOBAL_TARGETS", true).start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    announce_publicly(&server, &format!("ws://{}", listener.local_addr().unwrap())).await;
+    tokio::time::timeout(Duration::from_secs(60), listener.accept()).await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn a_peer_that_floods_with_forgeries_is_left() {
     let server = setup().start().await;
@@ -71,8 +111,6 @@ async fn a_peer_that_floods_with_forgeries_is_left() {
     });
     lying.events.lock().extend(forgeries);
     project.publish_on(&server, &announcement).await;
-    spec_tests::instance::eventually("the relay is left", || async {
-        server.log().contains("false ids or signatures")
-    })
-    .await;
+    instance::eventually("the relay is left", || async { server.log().contains("false ids or signatures") })
+        .await;
 }

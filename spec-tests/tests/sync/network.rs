@@ -126,9 +126,16 @@ pub(crate) async fn relay(server: &Instance) -> (Arc<Target>, Relay) {
 
 /// Publishes what has to be taken.
 pub(crate) async fn publish(server: &Instance, event: &Event) {
+    publish_all(server, std::slice::from_ref(event)).await;
+}
+
+/// Publishes one after the other what has to be taken.
+pub(crate) async fn publish_all(server: &Instance, events: &[Event]) {
     let (_target, relay) = relay(server).await;
-    let reply = relay.publish(&view::as_json(event)).await.unwrap();
-    assert!(reply.accepted, "{}: {}", server.authority(), reply.message);
+    for event in events {
+        let reply = relay.publish(&view::as_json(event)).await.unwrap();
+        assert!(reply.accepted, "{}: {}", server.authority(), reply.message);
+    }
 }
 
 /// Waits until a server serves an event; returns when it did.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use grasp_fixtures::{events, keys};
 use rstest::rstest;
 
-use crate::network::{Project, arrives, publish, report, servers};
+use crate::network::{Project, arrives, publish, publish_all, report, servers};
 
 #[tokio::test]
 async fn a_server_that_was_stopped_during_the_push_has_it_after_its_restart() {
@@ -60,4 +60,29 @@ async fn a_server_that_is_killed_in_the_midst_of_it_has_it_after_its_restart(#[c
     let restarted = Instant::now();
     report(&format!("state after a crash at {point}"), restarted, arrives(&second, &state).await);
     project.comes_to_show(&second, "refs/heads/main", &tip).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_while_a_history_comes_has_all_of_it_after_its_restart() {
+    let [first, mut second] = servers().await;
+    let project = Project::new("history").await;
+    let announcement = project.announce(&[&first, &second]).await;
+    project.publish_on(&first, &announcement).await;
+    let author = keys::fresh();
+    let issue = events::issue(&project.coordinate(), "root", "").sign(&author);
+    publish(&first, &issue).await;
+    let comments: Vec<_> = (0..300).map(|n| events::comment(&issue, &n.to_string()).sign(&author)).collect();
+    publish_all(&first, &comments).await;
+
+    // Once the root is there, its comments are on their way.
+    publish(&second, &announcement).await;
+    arrives(&second, &issue).await;
+    second.kill();
+    second.restart().await;
+    let restarted = Instant::now();
+    for comment in &comments {
+        arrives(&second, comment).await;
+    }
+    report("300 comments after a kill", restarted, Instant::now());
+    project.comes_to_show(&second, "refs/heads/main", &project.tip).await;
 }
