@@ -10,6 +10,7 @@ use tokio::process::{ChildStderr, ChildStdin};
 
 use super::gate::Quarantine;
 use super::process::{Lines, Process, absolute, alternates, git};
+use crate::fault;
 
 /// Flaws of old commits and trees that real histories have and that hurt nobody (ids of git-fsck(1)). What could
 /// step out of a work tree or deceive a checkout stays an error.
@@ -74,8 +75,10 @@ impl IndexPack {
             .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", alternates([onto.objects]))
             .env("GIT_QUARANTINE_PATH", absolute(quarantine.objects()))
             .args(["-c", "core.fsync=pack,pack-metadata", "-c", "core.fsyncMethod=fsync"])
-            .args(["index-pack", "--stdin", "--fix-thin", TOLERATED])
-            .arg(format!("--max-input-size={max_bytes}"));
+            .args(["index-pack", "--stdin"])
+            .args((!fault::is("thin-packs-refused")).then_some("--fix-thin"))
+            .arg(TOLERATED)
+            .arg(format!("--max-input-size={}", max_bytes));
         if !quiet {
             command.arg("--show-resolving-progress");
         }

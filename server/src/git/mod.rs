@@ -10,6 +10,7 @@ mod answer;
 mod body;
 mod client;
 mod commands;
+pub mod contributions;
 pub mod family;
 pub mod fetch;
 pub(crate) mod files;

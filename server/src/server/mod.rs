@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::admission::curation::Curation;
 use crate::clock::Clock;
 use crate::config::{Backend, Config};
+use crate::git::contributions::Contributions;
 use crate::git::fetch::FetchLimits;
 use crate::git::host::Host;
 use crate::git::{GitLimits, GitService};
@@ -114,6 +115,7 @@ impl Server {
                 unsigned_bytes: config.max_unsigned_bytes,
                 ..Bounds::default()
             },
+            contributions: config.grasp06_enable,
             clock: clock.clone(),
         };
         let house = House::open(plan, store.clone(), tables, Arc::clone(&feed)).await?;
@@ -142,15 +144,18 @@ impl Server {
         });
         let gate = Arc::new(Host(Arc::clone(&house)));
         let git = Arc::new(GitService::new(gate, git_limits(&config), stop.clone(), TaskTracker::new()));
+        let contributions = Contributions(Arc::clone(&house));
+        let contributions = config.grasp06_enable.then(|| Arc::new(git.over(Arc::new(contributions))));
         let services = Services {
             relay: Arc::new(RelayRoom { relay, nip11: nip11.into() }),
-            git: Arc::new(GitRoom { git: Arc::clone(&git), house: Arc::clone(&house) }),
+            git: Arc::new(GitRoom { git: Arc::clone(&git), contributions, house: Arc::clone(&house) }),
             repositories: Arc::new(Pages(Arc::clone(&house))),
             about: About {
                 domain: service.clone(),
                 name: config.relay_name.clone(),
                 description: config.relay_description.clone(),
                 owner: keys.public_key(),
+                contributions: config.grasp06_enable,
             },
             trusted_proxies: config.trusted_proxy_cidrs.clone().into(),
         };
@@ -241,8 +246,9 @@ fn acceptance(config: &Config, service: &ServiceDomain) -> String {
 }
 
 fn grasps(config: &Config) -> Vec<String> {
-    let numbers = ["01"].into_iter().chain(config.sync_enable.then_some("02"));
-    numbers.map(|number| format!("GRASP-{number}")).collect()
+    let optional = [(config.sync_enable, "02"), (config.grasp06_enable, "06")];
+    let optional = optional.into_iter().filter_map(|(is_on, number)| is_on.then_some(number));
+    ["01"].into_iter().chain(optional).map(|number| format!("GRASP-{number}")).collect()
 }
 
 fn start_sync(

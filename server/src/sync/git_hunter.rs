@@ -27,7 +27,6 @@ use crate::git::PushGate as _;
 use crate::git::fetch::{FetchError, FetchLimits, Fetched, Wants, fetch};
 use crate::git::host::Host;
 use crate::house::{House, HouseError};
-use crate::nip34::tags::values;
 use crate::nip34::{Coordinate, Identifier, Oid, PullRequest, RefName, STATE, State};
 use crate::outbound::{Destination, Outbound, OutboundError};
 
@@ -306,7 +305,7 @@ impl Site {
     async fn lead_of_pull(&self, event: &Event) -> Result<Option<Lead>, HouseError> {
         let Ok(pull) = PullRequest::from_event(event) else { return Ok(None) };
         let Some(tip) = pull.tip else { return Ok(None) };
-        let mut servers: Vec<String> = values(event, "clone").map(str::to_owned).collect();
+        let mut servers = pull.clone_urls.clone();
         let mut repository = None;
         for named in &pull.repositories {
             let family = self.house.load(&named.identifier).await?;
@@ -320,6 +319,9 @@ impl Site {
             if repository.is_none() && family.is_served(&named.owner) {
                 repository = Some(named.clone());
             }
+        }
+        if repository.is_none() && self.house.is_contributed(&pull) {
+            repository = pull.contributed(&self.house.plan.service).next();
         }
         let wanted = vec![(tip, RefName::nostr(&pull.id))];
         Ok(repository.map(|repository| Lead { repository, wanted, servers }))
