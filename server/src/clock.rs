@@ -25,6 +25,14 @@ impl Clock {
         Timestamp::from(now.saturating_add_signed(self.offset.load(Ordering::Relaxed)))
     }
 
+    /// Now, in milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn millis(&self) -> u64 {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let now = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        now.saturating_add_signed(self.offset.load(Ordering::Relaxed).saturating_mul(1_000))
+    }
+
     /// Moves this clock and all its clones ahead, by seconds.
     pub fn advance(&self, seconds: i64) {
         self.offset.fetch_add(seconds, Ordering::Relaxed);

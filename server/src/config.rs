@@ -21,6 +21,7 @@ pub use cli::Cli;
 pub use setting::{ConfigError, EffectiveValue, Fallback, Origin, Setting};
 
 use crate::nip34::ServiceDomain;
+use crate::outbound::Destination;
 use setting::Reader;
 
 /// Where served events are kept.
@@ -212,6 +213,43 @@ settings! {
         max_purgatory_events: usize = parse::count(1, 100_000_000),
             "NGIT_MAX_PURGATORY_EVENTS" <"COUNT">, default "10000", example "10000";
     }
+    "Proactive sync" {
+        /// Fetch what other relays and git hosts have of the repositories here (GRASP-02); false: no outgoing connections
+        sync_enable: bool = parse::switch,
+            "NGIT_SYNC_ENABLE" <"true|false">, default "true", example "false";
+        /// Relays that are always connected, to learn of repositories that list this service, separated by commas
+        sync_bootstrap_relays: Vec<Destination> = parse::relay_urls,
+            "NGIT_SYNC_BOOTSTRAP_RELAY_URL" <"URLS">, unset "none", example "wss://relay.example.org";
+        /// Talk to loopback and private addresses as well as public ones; false: to public ones only
+        sync_allow_non_global_targets: Option<bool> = parse::optional(parse::switch),
+            "NGIT_SYNC_ALLOW_NON_GLOBAL_TARGETS" <"true|false">,
+            unset "by NGIT_DOMAIN: a public service talks to public addresses, a loopback one to this machine only",
+            example "true";
+        /// Seconds until a relay that has failed is tried again; twice as long after each further failure
+        sync_base_backoff: Duration = parse::seconds(1, 86_400),
+            "NGIT_SYNC_BASE_BACKOFF_SECS" <"SECONDS">, default "5", example "5";
+        /// The most seconds between two tries
+        sync_max_backoff: Duration = parse::seconds(1, 86_400),
+            "NGIT_SYNC_MAX_BACKOFF_SECS" <"SECONDS">, default "3600", example "3600";
+        /// How often, in seconds, relays that no repository needs any more are looked for and left
+        sync_disconnect_check_interval: Duration = parse::seconds(1, 86_400),
+            "NGIT_SYNC_DISCONNECT_CHECK_INTERVAL_SECS" <"SECONDS">, default "60", example "60";
+        /// Seconds between the start of the server and its first outgoing connection
+        sync_startup_delay: Duration = parse::seconds(0, 3600),
+            "NGIT_SYNC_STARTUP_DELAY_SECS" <"SECONDS">, default "0", example "5";
+        /// The most milliseconds by which the first connections are spread, so that servers do not start together
+        sync_startup_jitter: Duration = parse::milliseconds(0, 3_600_000),
+            "NGIT_SYNC_STARTUP_JITTER_MS" <"MILLISECONDS">, default "1000", example "10000";
+        /// Milliseconds in which new repositories and root events are gathered before relays are asked about them
+        sync_batch_window: Duration = parse::milliseconds(0, 60_000),
+            "NGIT_SYNC_BATCH_WINDOW_MS" <"MILLISECONDS">, default "5000", example "5000";
+        /// Fetch history by pages even where a relay can reconcile (NIP-77)
+        sync_disable_negentropy: bool = parse::switch,
+            "NGIT_SYNC_DISABLE_NEGENTROPY" <"true|false">, default "false", example "true";
+        /// The server runs in a test: changes are gathered for 200 milliseconds, and nothing is spread over time
+        test: bool = parse::switch,
+            "NGIT_TEST" <"true|false">, default "false", example "1";
+    }
 }
 
 impl Config {
@@ -233,11 +271,8 @@ impl Config {
         let (mut values, mut errors) = reader.finish();
         let Some(mut config) = read else { return Err(errors) };
         config.settle_dependent_defaults(&mut values);
-        if config.default_limit > config.max_limit {
-            errors.extend(conflict(&values, config.max_limit));
-            return Err(errors);
-        }
-        Ok((config, values))
+        errors.extend(config.conflicts(&values));
+        if errors.is_empty() { Ok((config, values)) } else { Err(errors) }
     }
 
     /// Defaults that follow from other settings.
@@ -247,6 +282,19 @@ impl Config {
                 "NGIT_GIT_DATA_PATH" if self.database_backend == Backend::Memory => {
                     self.git_data_path = GitData::Temporary;
                     "(a temporary folder, because events are kept in memory)".clone_into(&mut value.shown);
+                }
+                "NGIT_SYNC_BATCH_WINDOW_MS" if self.test => {
+                    self.sync_batch_window = Duration::from_millis(200);
+                    "200 (NGIT_TEST)".clone_into(&mut value.shown);
+                }
+                "NGIT_SYNC_STARTUP_JITTER_MS" if self.test => {
+                    self.sync_startup_jitter = Duration::ZERO;
+                    "0 (NGIT_TEST)".clone_into(&mut value.shown);
+                }
+                "NGIT_SYNC_MAX_BACKOFF_SECS" if self.sync_base_backoff > self.sync_max_backoff => {
+                    self.sync_max_backoff = self.sync_base_backoff;
+                    value.shown =
+                        format!("{} (NGIT_SYNC_BASE_BACKOFF_SECS)", self.sync_base_backoff.as_secs());
                 }
                 "NGIT_DEFAULT_LIMIT" if self.default_limit > self.max_limit => {
                     self.default_limit = self.max_limit;
@@ -259,6 +307,27 @@ impl Config {
                 _ => {}
             }
         }
+    }
+
+    /// The rules between two settings.
+    fn conflicts(&self, values: &[EffectiveValue]) -> Vec<ConfigError> {
+        let conflict = |name: &str, why: String, example: String| {
+            let value = values.iter().find(|value| value.setting.name == name)?;
+            let got = value.shown.clone();
+            Some(ConfigError::Value { name: value.setting.name, origin: value.origin, got, why, example })
+        };
+        let mut found = Vec::new();
+        if self.default_limit > self.max_limit {
+            let most = self.max_limit;
+            let why = format!("is more than NGIT_MAX_LIMIT, which is {most}");
+            found.extend(conflict("NGIT_DEFAULT_LIMIT", why, most.to_string()));
+        }
+        if self.sync_base_backoff > self.sync_max_backoff {
+            let base = self.sync_base_backoff.as_secs();
+            let why = format!("is less than NGIT_SYNC_BASE_BACKOFF_SECS, which is {base}");
+            found.extend(conflict("NGIT_SYNC_MAX_BACKOFF_SECS", why, base.to_string()));
+        }
+        found
     }
 
     /// The name under which announcements list this service, now that the port is known.
@@ -276,18 +345,6 @@ impl Config {
         #[allow(clippy::expect_used)]
         text.parse().or_else(|_| localhost().parse()).expect("`localhost:<port>` is a domain")
     }
-}
-
-/// The one rule between two settings: the limit of those who name none may not exceed the most.
-fn conflict(values: &[EffectiveValue], max_limit: usize) -> Option<ConfigError> {
-    let value = values.iter().find(|value| value.setting.name == "NGIT_DEFAULT_LIMIT")?;
-    Some(ConfigError::Value {
-        name: value.setting.name,
-        origin: value.origin,
-        got: value.shown.clone(),
-        why: format!("is more than NGIT_MAX_LIMIT, which is {max_limit}"),
-        example: max_limit.to_string(),
-    })
 }
 
 /// The names among these that look like settings and are none: probably misspelt, or another server's.

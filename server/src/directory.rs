@@ -36,9 +36,13 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Enters an announcement, or what has changed about it.
-    pub fn enter(&mut self, announced: &Hosted, served: bool) {
+    /// Enters an announcement, or what has changed about it; returns whether anything has.
+    pub fn enter(&mut self, announced: &Hosted, served: bool) -> bool {
         let announcement = &announced.announcement;
+        let before = self.repositories.get(&announcement.coordinate());
+        if before.is_some_and(|known| (known.event, known.served) == (announcement.id, served)) {
+            return false;
+        }
         self.remove(&announcement.coordinate(), None);
         let people: BTreeSet<PublicKey> =
             announcement.listed.iter().copied().chain([announcement.author]).collect();
@@ -48,14 +52,16 @@ impl Directory {
         self.owners.entry(announcement.identifier.clone()).or_default().insert(announcement.author);
         let entry = Entry { event: announcement.id, served, hosted: announced.hosted, people };
         self.repositories.insert(announcement.coordinate(), entry);
+        true
     }
 
-    /// Takes a repository out; with an event only if that is the announcement it is known by.
-    pub fn remove(&mut self, repository: &Coordinate, event: Option<&EventId>) {
+    /// Takes a repository out, with an event only if that is the announcement it is known by; returns whether it was
+    /// known.
+    pub fn remove(&mut self, repository: &Coordinate, event: Option<&EventId>) -> bool {
         if event.is_some_and(|event| self.repositories.get(repository).is_none_or(|e| e.event != *event)) {
-            return;
+            return false;
         }
-        let Some(entry) = self.repositories.remove(repository) else { return };
+        let Some(entry) = self.repositories.remove(repository) else { return false };
         if let Some(owners) = self.owners.get_mut(&repository.identifier) {
             owners.remove(&repository.owner);
             if owners.is_empty() {
@@ -70,6 +76,7 @@ impl Directory {
                 }
             }
         }
+        true
     }
 
     /// How a repository stands here; `None` when it is not known.

@@ -55,6 +55,13 @@ impl Setup {
         self
     }
 
+    /// Lets it fetch from its peers (GRASP-02). Without this it makes no outgoing connections: most tests name hosts
+    /// that nobody shall look for.
+    #[must_use]
+    pub fn syncing(self) -> Self {
+        self.set("NGIT_SYNC_ENABLE", true).set("NGIT_TEST", 1)
+    }
+
     fn unset(&mut self, name: &str) {
         self.environment.retain(|(known, _)| known != name);
     }
@@ -249,6 +256,7 @@ impl Instance {
             .env("GRASP_TEST_FOLDER", self.folder())
             .env("RUST_BACKTRACE", "1")
             .env("NGIT_BIND_ADDRESS", self.authority())
+            .env("NGIT_SYNC_ENABLE", "false")
             .env("NGIT_DATABASE_BACKEND", backend)
             .env("NGIT_RELAY_DATA_PATH", "relay");
         if self.setup.backend == Backend::Lmdb {

@@ -12,6 +12,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::{Backend, GitData, OwnerSecret, RepositoryRule};
 use crate::nip34::ServiceDomain;
+use crate::outbound::Destination;
 
 type Parsed<T> = Result<T, String>;
 
@@ -117,6 +118,19 @@ pub(super) fn rate(most: u32) -> impl FnOnce(&str) -> Parsed<u32> {
 
 pub(super) fn seconds(least: u64, most: u64) -> impl FnOnce(&str) -> Parsed<Duration> {
     move |text| number(text, &least, &most).map(Duration::from_secs)
+}
+
+pub(super) fn milliseconds(least: u64, most: u64) -> impl FnOnce(&str) -> Parsed<Duration> {
+    move |text| number(text, &least, &most).map(Duration::from_millis)
+}
+
+pub(super) fn relay_urls(text: &str) -> Parsed<Vec<Destination>> {
+    let relay = |entry: &str| {
+        let relay = Destination::parse(entry).map_err(|why| format!("contains {entry:?}: {why}"))?;
+        let begins = || format!("contains {entry:?}, which begins with neither ws:// nor wss://");
+        if relay.is_relay() { Ok(relay) } else { Err(begins()) }
+    };
+    entries(text).map(relay).collect()
 }
 
 /// Bytes with an optional unit: `500MiB`, `2 GB`, `1048576`.

@@ -11,6 +11,7 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 
 use super::answer::{self, GitBody};
+use super::index_pack::PackSource;
 use super::limits::GitLimits;
 use super::pkt_line::{self, Packet};
 
@@ -71,6 +72,14 @@ pub(crate) struct RequestBody {
     ratio_free: u64,
     idle: Duration,
     ended: bool,
+}
+
+impl PackSource for RequestBody {
+    type Error = BodyError;
+
+    async fn chunk(&mut self) -> Result<Option<Bytes>, BodyError> {
+        Self::chunk(self).await
+    }
 }
 
 impl RequestBody {

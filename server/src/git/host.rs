@@ -12,7 +12,7 @@ use crate::admission::Family;
 use crate::authorize::{NamedEvent, PushFacts, Ruling, authorize};
 use crate::fault;
 use crate::house::{House, HouseError};
-use crate::nip34::{Coordinate, Oid, PullRequest, RefName};
+use crate::nip34::{Coordinate, Identifier, Oid, PullRequest, RefName};
 use crate::promotion::meeting::Meeting;
 use crate::purgatory::unsigned::{self, Place, Upload};
 
@@ -76,7 +76,7 @@ impl PushGate for Host {
         match landed.await {
             Ok(results) => {
                 self.0.spread_all().await;
-                self.0.start_upkeep(repository);
+                self.0.start_upkeep(&repository.identifier);
                 results
             }
             Err(error) => failed(&error, commands),
@@ -342,11 +342,11 @@ impl House {
     }
 
     /// Repacks a family in the background when many packs have come together, one family at a time.
-    fn start_upkeep(self: &Arc<Self>, repository: &Coordinate) {
-        if !self.families.needs_upkeep(&repository.identifier) {
+    pub(super) fn start_upkeep(self: &Arc<Self>, identifier: &Identifier) {
+        if !self.families.needs_upkeep(identifier) {
             return;
         }
-        let (house, identifier) = (Arc::clone(self), repository.identifier.clone());
+        let (house, identifier) = (Arc::clone(self), identifier.clone());
         tokio::spawn(async move {
             let Ok(_one) = house.upkeep.try_acquire() else { return };
             // Under the family's lock: a pack that is in but not committed yet must not be rolled up, or it could not

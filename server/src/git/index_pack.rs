@@ -1,15 +1,14 @@
 //! A pack on its way into quarantine: git's own `index-pack` reads, completes and checks it.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::process::Stdio;
 
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{ChildStderr, ChildStdin};
 
-use super::body::{BodyError, RequestBody};
-use super::gate::{Gate, Quarantine};
-use super::limits::GitLimits;
+use super::gate::Quarantine;
 use super::process::{Lines, Process, absolute, alternates, git};
 use crate::fault;
 
@@ -29,6 +28,24 @@ pub(crate) const EMPTY_PACK: [u8; 32] = [
     0x10, 0xad, 0x6a, 0xc7, 0x5c, 0x82, 0x3c, 0xfd, 0x3e, 0xd3, 0x1e,
 ];
 
+/// Where a pack comes from, piece by piece.
+pub(crate) trait PackSource {
+    /// Why it does not come whole.
+    type Error;
+
+    /// The next piece; nothing at its end.
+    async fn chunk(&mut self) -> Result<Option<Bytes>, Self::Error>;
+}
+
+/// What a pack may be built on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Base<'a> {
+    /// A bare repository whose settings count.
+    pub(crate) repository: &'a Path,
+    /// The family's object folder.
+    pub(crate) objects: &'a Path,
+}
+
 /// A running `git index-pack --stdin` and the folder it writes to.
 ///
 /// Dropped, it kills the group; [`IndexPack::abort`] also waits for its end, so that nothing is written into the
@@ -44,24 +61,24 @@ pub(crate) struct IndexPack {
 }
 
 impl IndexPack {
-    /// Starts it. `quiet`: the client wants no progress.
+    /// Starts it. `quiet`: nobody wants to see progress.
     pub(crate) fn start(
-        gate: &Gate,
+        onto: Base<'_>,
         quarantine: Quarantine,
-        limits: &GitLimits,
+        max_bytes: u64,
         quiet: bool,
     ) -> std::io::Result<Self> {
         let mut command = git();
         command
-            .env("GIT_DIR", absolute(&gate.path))
+            .env("GIT_DIR", absolute(onto.repository))
             .env("GIT_OBJECT_DIRECTORY", absolute(quarantine.objects()))
-            .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", alternates([gate.family_objects.as_path()]))
+            .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", alternates([onto.objects]))
             .env("GIT_QUARANTINE_PATH", absolute(quarantine.objects()))
             .args(["-c", "core.fsync=pack,pack-metadata", "-c", "core.fsyncMethod=fsync"])
             .args(["index-pack", "--stdin"])
             .args((!fault::is("thin-packs-refused")).then_some("--fix-thin"))
             .arg(TOLERATED)
-            .arg(format!("--max-input-size={}", limits.max_push_bytes));
+            .arg(format!("--max-input-size={}", max_bytes));
         if !quiet {
             command.arg("--show-resolving-progress");
         }
@@ -72,11 +89,11 @@ impl IndexPack {
         Ok(Self { process, stdin, said: Lines::new(stderr), kept: VecDeque::new(), quarantine })
     }
 
-    /// Feeds it the rest of a body. When it has refused to read on, `false`: there is something left to drain.
-    pub(crate) async fn feed(&mut self, body: &mut RequestBody) -> Result<bool, BodyError> {
+    /// Feeds it the rest of a pack. When it has refused to read on, `false`: there is something left to drain.
+    pub(crate) async fn feed<S: PackSource>(&mut self, pack: &mut S) -> Result<bool, S::Error> {
         let Some(mut stdin) = self.stdin.take() else { return Ok(false) };
         let pump = async {
-            while let Some(chunk) = body.chunk().await? {
+            while let Some(chunk) = pack.chunk().await? {
                 if stdin.write_all(&chunk).await.is_err() {
                     return Ok(false);
                 }

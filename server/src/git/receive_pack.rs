@@ -17,7 +17,7 @@ use super::body::{BodyError, RequestBody};
 use super::client::{self, Client};
 use super::commands::{Capabilities, Line, PushHead};
 use super::gate::{CommandResult, Gate, Quarantine, RefCommand};
-use super::index_pack::{EMPTY_PACK, IndexPack};
+use super::index_pack::{Base, EMPTY_PACK, IndexPack};
 use super::pkt_line::{MAX_BAND_DATA, Writer};
 use super::report::Report;
 use super::service::GitService;
@@ -172,7 +172,8 @@ impl Push {
             Err(error) => return self.unread(&error).await,
         }
         let started = self.service.gate.quarantine().and_then(|quarantine| {
-            IndexPack::start(&self.gate, quarantine, &self.service.limits, capabilities.quiet)
+            let onto = Base { repository: &self.gate.path, objects: &self.gate.family_objects };
+            IndexPack::start(onto, quarantine, self.service.limits.max_push_bytes, capabilities.quiet)
         });
         match started {
             Ok(indexing) => self.index(indexing, capabilities).await,

@@ -86,7 +86,7 @@ async fn run(command: &mut Command) -> io::Result<()> {
 
 /// How many objects the packs of a folder hold, by their indexes: the last entry of the fan-out table
 /// (gitformat-pack(5), version 2).
-fn count_objects(folder: &Path) -> io::Result<usize> {
+pub(super) fn count_objects(folder: &Path) -> io::Result<usize> {
     const LAST_FAN_OUT: u64 = 8 + 255 * 4;
     let mut count = 0;
     let entries = match std::fs::read_dir(folder) {

@@ -1,5 +1,6 @@
 //! Whether what a push names is there: the part that `index-pack --strict` cannot see.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use git2::{ObjectType, Odb};
@@ -41,6 +42,16 @@ fn fast_forwards(
         }
     }
     checked
+}
+
+/// Those among these objects that are in one of the folders. Reads from disk; call it where blocking is fine.
+///
+/// # Errors
+/// When the folders cannot be read.
+pub(crate) fn present(folders: &[&Path], oids: &BTreeSet<Oid>) -> Result<BTreeSet<Oid>, git2::Error> {
+    let odb = open(folders)?;
+    let is_here = |oid: &&Oid| git2::Oid::from_bytes(oid.as_bytes()).is_ok_and(|oid| odb.exists(oid));
+    Ok(oids.iter().filter(is_here).copied().collect())
 }
 
 fn open(folders: &[&Path]) -> Result<Odb<'static>, git2::Error> {

@@ -7,12 +7,13 @@
 pub mod contributors;
 pub mod in_flight;
 pub mod locks;
+mod observer;
 mod open;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use nostr::event::{Event, EventId};
 use nostr::filter::Filter;
@@ -41,6 +42,7 @@ use crate::store::tables::{Tables, TablesError};
 use contributors::Contributors;
 use in_flight::InFlight;
 use locks::{Holds, Locks};
+pub use observer::Observer;
 pub use open::OpenError;
 
 /// How many operations on repositories run side by side; each occupies a thread that may block.
@@ -118,6 +120,7 @@ pub struct House {
     pub(crate) spread: Mutex<BTreeSet<EventId>>,
     pub(crate) next_record: AtomicU64,
     pub(crate) upkeep: Semaphore,
+    observer: OnceLock<Arc<dyn Observer>>,
     operations: Arc<Semaphore>,
     tasks: TaskTracker,
     _lock: std::fs::File,
@@ -157,6 +160,18 @@ impl House {
     /// Now, in Unix seconds.
     pub(crate) fn now(&self) -> u64 {
         self.plan.clock.now().as_secs()
+    }
+
+    /// From now on this one is told what happens. There is one at most; a second is not told anything.
+    pub(crate) fn observe(&self, observer: Arc<dyn Observer>) {
+        if self.observer.set(observer).is_err() {
+            tracing::error!("the house has an observer already");
+        }
+    }
+
+    /// Who is told what happens.
+    pub(crate) fn observer(&self) -> Option<&Arc<dyn Observer>> {
+        self.observer.get()
     }
 
     /// The repositories of one kind.

@@ -72,6 +72,7 @@ impl House {
             spread: Mutex::default(),
             next_record: AtomicU64::new(0),
             upkeep: Semaphore::new(1),
+            observer: std::sync::OnceLock::new(),
             operations: Arc::new(Semaphore::new(OPERATIONS)),
             tasks: TaskTracker::new(),
             _lock: lock,

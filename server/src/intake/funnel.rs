@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use nostr::event::{Event, Kind};
+use nostr::event::{Event, EventId, Kind};
 use nostr::filter::{Filter, SingleLetterTag};
 
 use super::{Answer, Intake, Source, Verified, ready, tombstones};
@@ -107,7 +107,9 @@ impl House {
         if tombstones::buries(&self.tables, event).map_err(HouseError::from)? {
             return Err(Answer::no("blocked: the event was deleted by its author (NIP-09)"));
         }
-        if (synced || fault::is("expired-for-ever")) && self.has_expired(event).map_err(HouseError::from)? {
+        if (synced || fault::is("expired-for-ever"))
+            && self.has_expired(&event.id).map_err(HouseError::from)?
+        {
             return Err(Answer::no(
                 "blocked: the event has waited here in vain; its author may publish it anew",
             ));
@@ -115,8 +117,9 @@ impl House {
         self.plan.curation.check(event).map_err(Answer::from)
     }
 
-    fn has_expired(&self, event: &Event) -> Result<bool, crate::store::tables::TablesError> {
-        let until = self.tables.get(Table::Expired, event.id.as_bytes())?;
+    /// Whether an event has waited in vain, and may not come back by sync yet.
+    pub(crate) fn has_expired(&self, id: &EventId) -> Result<bool, crate::store::tables::TablesError> {
+        let until = self.tables.get(Table::Expired, id.as_bytes())?;
         let until = until.and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
         Ok(until.is_some_and(|until| self.now() < until))
     }

@@ -31,8 +31,15 @@ impl ServiceDomain {
     /// `ws://` and `http://` for loopback names, `wss://` and `https://` for all others.
     #[must_use]
     pub fn is_local(&self) -> bool {
-        let ip = self.host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-        self.host == "localhost" || self.host.ends_with(".localhost") || ip.is_ok_and(|ip| ip.is_loopback())
+        self.host == "localhost"
+            || self.host.ends_with(".localhost")
+            || self.address().is_some_and(|address| address.is_loopback())
+    }
+
+    /// The address that the domain is, if it is no name.
+    #[must_use]
+    pub fn address(&self) -> Option<std::net::IpAddr> {
+        self.host.trim_start_matches('[').trim_end_matches(']').parse().ok()
     }
 
     /// The relay's URL, as announcements should list it.
@@ -86,6 +93,12 @@ impl ServiceDomain {
         let Some(path) = self.rest_of(url, Scheme::Git) else { return false };
         let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
         matches!(segments[..], ["prs", npub, name] if Coordinate::from_path(npub, name).as_ref() == Some(repository))
+    }
+
+    /// Whether an `http(s)` URL leads to this service, whatever its path.
+    #[must_use]
+    pub fn is_host_of(&self, url: &str) -> bool {
+        self.rest_of(url, Scheme::Git).is_some()
     }
 
     /// What follows the authority, when scheme and authority are ours; without query and fragment.

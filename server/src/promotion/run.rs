@@ -69,7 +69,13 @@ impl Meeting<'_> {
         point(if self.record.is_empty() { "waiting-written" } else { "record-written" });
         {
             let mut purgatory = house.purgatory.lock();
-            self.waiting.into_values().for_each(|waiting| purgatory.insert(waiting));
+            for waiting in self.waiting.into_values() {
+                let is_new = purgatory.get(&waiting.event.id).is_none();
+                if let Some(observer) = house.observer().filter(|_| is_new) {
+                    observer.waits(&waiting);
+                }
+                purgatory.insert(waiting);
+            }
         }
         house.enter_uploads(self.uploads);
         house.enter_announcements(announced);
@@ -198,7 +204,7 @@ impl House {
         let mut failed = None;
         for (event, saved) in record.serve.iter().zip(saved) {
             match saved {
-                Ok(Saved::New | Saved::NotStored) => self.feed.publish(event),
+                Ok(Saved::New | Saved::NotStored) => self.deliver(event),
                 Ok(Saved::Duplicate | Saved::Replaced) => self.feed.forget(&[event.id]),
                 Err(error) => {
                     self.feed.forget(&[event.id]);
@@ -210,7 +216,11 @@ impl House {
             return Err(error.into());
         }
         let gone = record.delete.iter().copied().collect();
-        Ok(self.store.delete(&gone).await?)
+        self.store.delete(&gone).await?;
+        if let Some(observer) = self.observer() {
+            record.delete.iter().for_each(|id| observer.removed(id));
+        }
+        Ok(())
     }
 
     fn close(&self, number: u64, record: &CommitRecord) -> Result<(), HouseError> {
@@ -221,6 +231,9 @@ impl House {
         {
             let mut purgatory = self.purgatory.lock();
             record.leave.iter().for_each(|id| drop(purgatory.remove(id)));
+        }
+        if let Some(observer) = self.observer() {
+            record.leave.iter().for_each(|id| observer.leaves(id));
         }
         self.drop_uploads(&record.uploads_gone)?;
         self.log(record);
@@ -289,9 +302,13 @@ impl House {
     ) {
         let mut directory = self.directory.write();
         for (repository, newest) in announced {
-            match newest {
-                Some((hosted, served)) => directory.enter(&hosted, served),
+            let changed = match &newest {
+                Some((hosted, served)) => directory.enter(hosted, *served),
                 None => directory.remove(&repository, None),
+            };
+            if let Some(observer) = self.observer().filter(|_| changed) {
+                let known = newest.as_ref().map(|(hosted, served)| (&hosted.announcement, *served));
+                observer.repository(&repository, known);
             }
         }
     }
@@ -313,10 +330,18 @@ impl House {
     pub(crate) async fn save_and_deliver(&self, event: &Event) -> Result<Saved, HouseError> {
         let saved = self.store.save(event).await;
         if matches!(saved, Ok(Saved::New | Saved::NotStored)) {
-            self.feed.publish(event);
+            self.deliver(event);
         } else {
             self.feed.forget(&[event.id]);
         }
         Ok(saved?)
+    }
+
+    /// An event that is served now is told to subscribers, and to the observer.
+    fn deliver(&self, event: &Event) {
+        self.feed.publish(event);
+        if let Some(observer) = self.observer() {
+            observer.served(event);
+        }
     }
 }

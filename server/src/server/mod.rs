@@ -6,6 +6,7 @@ mod folders;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use nostr::key::Keys;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -15,12 +16,14 @@ use crate::admission::curation::Curation;
 use crate::clock::Clock;
 use crate::config::{Backend, Config};
 use crate::git::contributions::Contributions;
+use crate::git::fetch::FetchLimits;
 use crate::git::host::Host;
 use crate::git::{GitLimits, GitService};
 use crate::house::{Bounds, House, HouseError, OpenError, Plan};
 use crate::http::{About, Door, Limits as DoorLimits, Services};
 use crate::intake::Funnel;
 use crate::nip34::ServiceDomain;
+use crate::outbound::{Outbound, Reach};
 use crate::owner_key::{self, OwnerKeyError};
 use crate::purgatory::Patience;
 use crate::relay::feed::Feed;
@@ -28,6 +31,9 @@ use crate::relay::limits::Limits;
 use crate::relay::nip11::Description;
 use crate::relay::{Relay, RelayParts};
 use crate::store::{EventStore, tables::Tables};
+use crate::sync::engine::{ProactiveSync, SyncParts};
+use crate::sync::relay_client::ClientLimits;
+use crate::sync::{RelayUrl, Settings};
 
 use doors::{GitRoom, Pages, RelayRoom};
 pub use folders::FolderError;
@@ -67,6 +73,7 @@ pub struct Running {
     git: Arc<GitService>,
     stop: CancellationToken,
     expiry: JoinHandle<()>,
+    sync: Option<ProactiveSync>,
     _folders: Folders,
 }
 
@@ -115,10 +122,6 @@ impl Server {
 
         let stop = CancellationToken::new();
         let limits = relay_limits(&config);
-        let mut grasps = Description::default().grasps;
-        if config.grasp06_enable {
-            grasps.push("GRASP-06".to_owned());
-        }
         let about = Description {
             name: config.relay_name.clone(),
             description: config.relay_description.clone(),
@@ -126,7 +129,7 @@ impl Server {
             icon: Some(format!("{}/icon.svg", service.http_url())),
             curation: curation.summary(),
             acceptance: acceptance(&config, &service),
-            grasps,
+            grasps: grasps(&config),
             ..Description::default()
         };
         let nip11 = crate::relay::nip11::document(&about, &limits).to_string();
@@ -161,9 +164,10 @@ impl Server {
             connections_per_address: config.max_connections_per_address,
             ..DoorLimits::default()
         };
+        let sync = config.sync_enable.then(|| start_sync(&config, &service, &house, keys, &stop));
         let expiry = tokio::spawn(Arc::clone(&house).expire_until(stop.clone()));
         let door = Door::open(listener, services, door_limits).map_err(failed)?;
-        Ok(Running { door, config, service, house, git, stop, expiry, _folders: folders })
+        Ok(Running { door, config, service, house, git, stop, expiry, sync, _folders: folders })
     }
 }
 
@@ -172,6 +176,12 @@ impl Running {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.door.address()
+    }
+
+    /// Proactive sync, if it is on (`NGIT_SYNC_ENABLE`).
+    #[must_use]
+    pub const fn sync(&self) -> Option<&ProactiveSync> {
+        self.sync.as_ref()
     }
 
     /// The name under which announcements list it.
@@ -183,7 +193,14 @@ impl Running {
     /// Stops: nothing new begins, what runs may finish within the configured grace, the stores are closed.
     pub async fn stop(self) {
         self.stop.cancel();
-        if !self.door.close(self.config.shutdown_grace).await {
+        let grace = self.config.shutdown_grace;
+        let sync = async {
+            if let Some(sync) = self.sync {
+                sync.stop(grace).await;
+            }
+        };
+        let (closed, ()) = tokio::join!(self.door.close(grace), sync);
+        if !closed {
             tracing::warn!("the time to stop was over before everything had finished");
         }
         self.git.tasks.close();
@@ -226,6 +243,45 @@ fn acceptance(config: &Config, service: &ServiceDomain) -> String {
         service.http_url(),
         service.relay_url()
     )
+}
+
+fn grasps(config: &Config) -> Vec<String> {
+    let optional = [(config.sync_enable, "02"), (config.grasp06_enable, "06")];
+    let optional = optional.into_iter().filter_map(|(is_on, number)| is_on.then_some(number));
+    ["01"].into_iter().chain(optional).map(|number| format!("GRASP-{number}")).collect()
+}
+
+fn start_sync(
+    config: &Config,
+    service: &ServiceDomain,
+    house: &Arc<House>,
+    keys: Keys,
+    stop: &CancellationToken,
+) -> ProactiveSync {
+    let bootstrap = config.sync_bootstrap_relays.iter();
+    let settings = Settings {
+        bootstrap: bootstrap.filter_map(|relay| RelayUrl::parse(relay.as_str()).ok()).collect(),
+        base_backoff: config.sync_base_backoff,
+        max_backoff: config.sync_max_backoff,
+        disconnect_check: config.sync_disconnect_check_interval,
+        startup_delay: config.sync_startup_delay,
+        startup_jitter: config.sync_startup_jitter,
+        negentropy: !config.sync_disable_negentropy,
+        ..Settings::new(service.clone())
+    };
+    let reach = Reach::of(service, config.sync_allow_non_global_targets);
+    tracing::info!(?reach, bootstrap = settings.bootstrap.len(), "proactive sync starts");
+    let parts = SyncParts {
+        house: Arc::clone(house),
+        intake: Arc::new(Funnel(Arc::clone(house))),
+        outbound: Outbound::new(reach),
+        keys,
+        settings,
+        batch_window: config.sync_batch_window,
+        relays: ClientLimits { message_bytes: config.max_message_bytes, ..ClientLimits::default() },
+        git: FetchLimits { pack_bytes: config.max_push_bytes, ..FetchLimits::default() },
+    };
+    ProactiveSync::start(parts, stop.child_token())
 }
 
 fn relay_limits(config: &Config) -> Limits {

@@ -18,6 +18,7 @@ mod push_refs;
 mod server;
 mod silence;
 mod socket;
+mod sync;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -38,6 +39,7 @@ const ROWS: &[(&str, &str)] = &[
     ("events", "accepted issue events"),
     ("fanout", "live delivery to 200 subscribers"),
     ("fanout-few", "live delivery to 2 of 200 subscribers"),
+    ("sync", "a fresh server brought level with a full one"),
     ("idle", "memory of an idle server and of idle connections"),
 ];
 
@@ -146,6 +148,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
             "events" => events::measure(&bench).await,
             "fanout" => fanout::all(&bench).await,
             "fanout-few" => fanout::few(&bench).await,
+            "sync" => sync::measure(&bench).await,
             _ => idle::measure(&bench).await,
         };
         let measured: Vec<Line> = measured.map_err(|error| format!("{name} ({about}): {error}"))?;

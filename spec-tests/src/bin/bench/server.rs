@@ -1,6 +1,7 @@
 //! The server under measurement: a process of its own on a loopback port, with its data in a temporary folder.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,10 +15,13 @@ use crate::{Bench, Result};
 
 /// How long a start or a stop may take.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// The name of the log in a server's folder.
+const LOG: &str = "log";
 /// Bounds that a load on one address would meet, and what they are raised to.
 const SETTINGS: &[(&str, &str)] = &[
     ("NGIT_BIND_ADDRESS", "127.0.0.1:0"),
     ("NGIT_LOG_LEVEL", "info"),
+    ("NGIT_SYNC_ENABLE", "false"),
     ("NGIT_EVENTS_PER_MINUTE", "1000000000"),
     ("NGIT_QUERIES_PER_MINUTE", "1000000000"),
     ("NGIT_MAX_CONNECTIONS", "8192"),
@@ -38,8 +42,13 @@ impl Running {
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
+impl Running {
+    /// Asks it to stop, and ends it when it does not.
+    fn stop(&mut self) {
+        if !matches!(self.0.try_wait(), Ok(None)) {
+            // Its id may be another's by now.
+            return;
+        }
         if let Some(id) = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw) {
             let _ = kill_process(id, Signal::TERM);
         }
@@ -52,13 +61,19 @@ impl Drop for Running {
     }
 }
 
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
 /// A running server.
 #[derive(Debug)]
 pub(crate) struct Server {
     /// Dropped before the folder it writes to.
     running: Running,
     pub(crate) address: SocketAddr,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Server {
@@ -70,29 +85,28 @@ impl Server {
     /// Starts one that keeps its events there.
     pub(crate) async fn start_with(bench: &Bench, backend: &str) -> Result<Self> {
         let folder = bench.subfolder()?;
-        let log = folder.path().join("log");
-        let child = Command::new(&bench.server)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .envs(SETTINGS.iter().copied())
-            .env("NGIT_DATABASE_BACKEND", backend)
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::create(&log)?)
-            .spawn()?;
-        let mut running = Running(child);
-        let begun = Instant::now();
-        loop {
-            let said = std::fs::read_to_string(&log)?;
-            if let Some(address) = listens_on(&said) {
-                return Ok(Self { running, address, _folder: folder });
-            }
-            if begun.elapsed() > PATIENCE || running.0.try_wait()?.is_some() {
-                return Err(format!("the server did not start: {said}").into());
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let (running, address) = spawn(bench, folder.path(), &[("NGIT_DATABASE_BACKEND", backend)]).await?;
+        Ok(Self { running, address, folder })
+    }
+
+    /// Stops it and starts it again on the same address and data, with some more settings.
+    pub(crate) async fn restart(&mut self, bench: &Bench, settings: &[(&str, &str)]) -> Result<()> {
+        self.running.stop();
+        let address = self.address.to_string();
+        let settings: Vec<(&str, &str)> =
+            settings.iter().copied().chain([("NGIT_BIND_ADDRESS", address.as_str())]).collect();
+        (self.running, self.address) = spawn(bench, self.folder.path(), &settings).await?;
+        Ok(())
+    }
+
+    /// What it has said since its last start.
+    pub(crate) fn log(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.folder.path().join(LOG))?)
+    }
+
+    /// A repository that may be announced here.
+    pub(crate) fn repository(&self, keys: Keys, identifier: String) -> Repository {
+        Repository { keys, identifier, address: self.address }
     }
 
     pub(crate) fn process(&self) -> Process {
@@ -101,11 +115,7 @@ impl Server {
 
     /// Publishes an announcement and a state of these refs by a new owner; the data is still missing.
     pub(crate) async fn announce(&self, refs: &[(String, String)], head: &str) -> Result<Repository> {
-        let repository = Repository {
-            keys: keys::fresh(),
-            identifier: format!("bench-{}", keys::random_suffix(8)),
-            address: self.address,
-        };
+        let repository = self.repository(keys::fresh(), format!("bench-{}", keys::random_suffix(8)));
         let announcement = Announcement::new(&repository.identifier)
             .clone_url(repository.url())
             .relay(format!("ws://{}", self.address))
@@ -117,6 +127,33 @@ impl Server {
         socket.publish(&announcement).await?;
         socket.publish(&state).await?;
         Ok(repository)
+    }
+}
+
+/// Starts one in a folder, with these settings on top of the usual ones, and waits until it listens.
+async fn spawn(bench: &Bench, folder: &Path, settings: &[(&str, &str)]) -> Result<(Running, SocketAddr)> {
+    let log = folder.join(LOG);
+    let child = Command::new(&bench.server)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .envs(SETTINGS.iter().copied())
+        .envs(settings.iter().copied())
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(&log)?)
+        .spawn()?;
+    let mut running = Running(child);
+    let begun = Instant::now();
+    loop {
+        let said = std::fs::read_to_string(&log)?;
+        if let Some(address) = listens_on(&said) {
+            return Ok((running, address));
+        }
+        if begun.elapsed() > PATIENCE || running.0.try_wait()?.is_some() {
+            return Err(format!("the server did not start: {said}").into());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

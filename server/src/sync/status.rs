@@ -1,0 +1,92 @@
+//! How sync stands, for people and for monitoring.
+
+use super::millis::Millis;
+use super::url::RelayUrl;
+
+/// How a relay has behaved (requirement G02/sync/health).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// Its last connection was of use, or none has been tried yet.
+    Healthy,
+    /// It has failed; the next attempt is a matter of back-off.
+    Degraded,
+    /// It has failed for a day: it is tried once a day.
+    Dead,
+}
+
+/// The connection to a relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// None; the next attempt is due then.
+    Waiting {
+        /// When.
+        until: Millis,
+    },
+    /// Being made.
+    Connecting {
+        /// Since when.
+        since: Millis,
+    },
+    /// There.
+    Connected {
+        /// Since when.
+        since: Millis,
+    },
+    /// Being ended.
+    Leaving {
+        /// Since when.
+        since: Millis,
+    },
+}
+
+/// One relay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayStatus {
+    /// Which.
+    pub relay: RelayUrl,
+    /// It is connected whatever announcements say.
+    pub bootstrap: bool,
+    /// The connection.
+    pub link: Link,
+    /// How it has behaved.
+    pub health: Health,
+    /// Failures in a row.
+    pub failures: u32,
+    /// When it was last connected.
+    pub last_connected: Option<Millis>,
+    /// Nothing new is asked of it until then, because it has asked for less.
+    pub paused_until: Option<Millis>,
+    /// What went wrong last, for people.
+    pub trouble: Option<String>,
+    /// Things that are wanted from it.
+    pub wanted: usize,
+    /// Of these, those whose history is on its way.
+    pub in_flight: usize,
+    /// Of these, those whose history is here.
+    pub confirmed: usize,
+    /// Of these, those that new events are subscribed for.
+    pub live: usize,
+    /// Live subscriptions.
+    pub subscriptions: usize,
+    /// Filters in them.
+    pub filters: usize,
+    /// Whether histories go by reconciliation (NIP-77).
+    pub negentropy: bool,
+    /// When the next full reconciliation is due.
+    pub next_reconciliation: Option<Millis>,
+}
+
+/// Everything together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Repositories that are known.
+    pub repositories: usize,
+    /// Root events that are known.
+    pub roots: usize,
+    /// Relays that are dealt with.
+    pub relays: usize,
+    /// Relays that wait for one of these to be retired.
+    pub relays_waiting: usize,
+    /// Repositories, root events and relay URLs that were left out for being too many.
+    pub left_out: u64,
+}

@@ -1,0 +1,10 @@
+//! Proactive sync (GRASP-02) between real servers on loopback: events and git data find their way by themselves.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod foreign;
+mod git_data;
+mod hostile;
+mod network;
+mod order;
+mod restarts;
+mod two_servers;
