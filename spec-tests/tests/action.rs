@@ -128,7 +128,7 @@ fn started_by_the_action(folder: &Path, variables: &str) -> (String, String) {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let server = env!("CARGO_BIN_EXE_server-under-test");
     let start = format!(
-        "cd '{}' && echo $$ >pid && exec env {variables} NGIT_BIND_ADDRESS=127.0.0.1:{port} '{server}'",
+        "cd '{}' && echo $$ >pid && exec env {variables} NGIT_SYNC_ENABLE=false NGIT_BIND_ADDRESS=127.0.0.1:{port} '{server}'",
         folder.display()
     );
     (format!("http://127.0.0.1:{port}"), start)

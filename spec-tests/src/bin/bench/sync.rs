@@ -112,9 +112,9 @@ async fn requests(server: &Server, begun: Instant) -> Result<f64> {
     };
     loop {
         let log = server.log()?;
-        let levels = log.lines().filter(|line| line.contains("level with a relay"));
+        let mut levels = log.lines().filter(|line| line.contains("level with a relay"));
         let all = |line: &&str| field(line, "wanted") >= Some(REPOSITORIES * (1 + ROOTS_EACH));
-        if let Some(requests) = levels.filter(all).next_back().and_then(|line| field(line, "requests")) {
+        if let Some(requests) = levels.rfind(all).and_then(|line| field(line, "requests")) {
             return Ok(requests as f64);
         }
         if begun.elapsed() > PATIENCE {
