@@ -70,7 +70,8 @@ fn plain(text: &str) -> String {
             _ => escaped.push(c),
         }
     }
-    escaped
+    // hosts make links of what begins so
+    escaped.replace("www.", "www&#46;")
 }
 
 fn longest_run(text: &str) -> usize {
@@ -92,6 +93,7 @@ mod tests {
         assert_eq!(markdown("a `prefix x` and `y"), r"a \`prefix x\` and \`y");
         assert_eq!(markdown("a `prefix: x` b-c"), r"a `prefix: x` b\-c");
         assert_eq!(markdown("see https://evil.example @you"), r"see https&#58;//evil.example &#64;you");
+        assert_eq!(markdown("www.evil.example"), "www&#46;evil.example");
         assert_eq!(code("a|b"), r"a\|b");
         assert_eq!(code("``"), "``` `` ```");
     }
