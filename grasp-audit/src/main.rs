@@ -1,4 +1,4 @@
-//! The command line of the suite: audit, snapshot, diff, probe, list, explain.
+//! The command line of the suite: audit, property, replay, snapshot, diff, probe, list, explain.
 
 mod command;
 mod progress;
@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use grasp_audit::catalogue::{self, REQUIREMENTS};
 use grasp_audit::context::Expiry;
 use grasp_audit::target::patience::Patience;
-use grasp_audit::{Check, Options, Suite, probe, specs};
+use grasp_audit::{Check, Options, Suite, hardening, probe, specs};
 use nostr::key::Keys;
 
 const EXAMPLES: &str = "\
@@ -22,10 +22,13 @@ Examples:
   grasp-audit audit … --html report.html --markdown report.md --junit report.xml
   grasp-audit audit … --baseline last.json              fail only on what got worse
   grasp-audit audit one.example two.example --html c.html   side by side
+  grasp-audit audit 127.0.0.1:7334 --hardening          and hostile input; explains itself and asks first
+  grasp-audit audit … --hardening --filter H/git        hostile input only, and only git's
   grasp-audit probe grasp.example.org --watch 60        healthy? every minute
   grasp-audit explain G01/cors/options                  what is asked, and how it is examined
 
-Exit code: 0 every MUST holds, 1 a MUST does not, 2 it could not be examined.";
+Exit code: 0 every MUST holds, 1 a MUST does not, 2 it could not be examined. Hardening changes it only with
+--hardening-must-hold.";
 
 /// Examines GRASP servers (git hosting authorised by signed Nostr events) from outside, by the public protocols.
 #[derive(Parser)]
@@ -40,6 +43,12 @@ enum Command {
     /// Examine a server: every check, or those of --filter
     #[command(after_help = EXAMPLES)]
     Audit(Box<AuditArgs>),
+    /// Tell generated stories to a server, each step held against a model of the specification
+    #[command(after_help = command::property::EXAMPLES)]
+    Property(Box<command::property::PropertyArgs>),
+    /// Tell a story again that `property` has written to a file
+    #[command(after_help = command::replay::EXAMPLES)]
+    Replay(Box<command::replay::ReplayArgs>),
     /// Record what a server shows to the outside, in a form that can be compared
     #[command(after_help = command::snapshot::EXAMPLES)]
     Snapshot(Box<command::snapshot::SnapshotArgs>),
@@ -48,13 +57,13 @@ enum Command {
     Diff(Box<command::diff::DiffArgs>),
     /// Read-only health check, over in seconds
     Probe(ProbeArgs),
-    /// List the requirements and the checks that prove them
+    /// List the requirements, the checks that prove them, and the cases of --hardening
     List {
         /// Only checks whose id holds this, or matches it as a pattern with *
         #[arg(long)]
         filter: Option<String>,
     },
-    /// Explain a requirement or a check
+    /// Explain a requirement, a check, or a case of --hardening
     Explain {
         /// G01/cors/origin, or G01/cors/origin/on-404
         id: String,
@@ -104,6 +113,8 @@ struct AuditArgs {
     #[arg(long)]
     no_cleanup: bool,
     #[command(flatten)]
+    hardening: command::hardening::HardeningArgs,
+    #[command(flatten)]
     reports: command::reports::ReportFiles,
 }
 
@@ -123,6 +134,8 @@ struct ProbeArgs {
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Audit(args) => audit(*args).await,
+        Command::Property(args) => command::property::run(*args).await,
+        Command::Replay(args) => command::replay::run(*args).await,
         Command::Snapshot(args) => command::snapshot::run(*args).await,
         Command::Diff(args) => command::diff::run(*args).await,
         Command::Probe(args) => probe_command(args).await,
@@ -156,13 +169,13 @@ async fn audit(args: AuditArgs) -> Result<ExitCode, String> {
         cleanup: !args.no_cleanup,
         patience: Patience::new(args.patience),
     };
-    if Suite::new(options.clone()).selected().is_empty() {
+    if Suite::new(options.clone()).selected().is_empty() && !args.hardening.selects_any(&options) {
         return Err(format!(
             "no check matches {:?}; `grasp-audit list` shows all",
             args.filter.unwrap_or_default()
         ));
     }
-    command::audit::run(&args.urls, &options, &args.reports).await
+    command::audit::run(&args.urls, &options, &args.reports, &args.hardening).await
 }
 
 async fn probe_command(args: ProbeArgs) -> Result<ExitCode, String> {
@@ -208,14 +221,19 @@ fn list(filter: Option<String>) -> ExitCode {
             println!("         {:<52} {}{patient}", check.id, check.title);
         }
     }
+    command::hardening::list(filter);
     ExitCode::SUCCESS
 }
 
 fn explain(id: &str) -> Result<ExitCode, String> {
+    if let Some(case) = hardening::case(id) {
+        command::hardening::explain(&case);
+        return Ok(ExitCode::SUCCESS);
+    }
     let checks = specs::all();
     let requirement = checks.iter().find(|check| check.id == id).map_or(id, |check| check.requirement);
     let row = catalogue::requirement(requirement).ok_or_else(|| {
-        format!("`{id}` is neither a requirement nor a check; `grasp-audit list` shows all")
+        format!("`{id}` is neither a requirement nor a check nor a case of --hardening; `grasp-audit list` shows all")
     })?;
     println!("{} ({}, {})\n\n{}\n", row.id, row.level, catalogue::heading(row.section()), row.text);
     println!("Examined by:");

@@ -2,6 +2,8 @@
 
 use std::io::IsTerminal;
 
+use grasp_audit::hardening::report::CaseReport;
+use grasp_audit::hardening::{Case, Grade};
 use grasp_audit::report::CheckReport;
 use grasp_audit::report::outcome::Outcome;
 use grasp_audit::{Check, Progress};
@@ -44,6 +46,25 @@ impl Progress for Shown {
                 bar.inc(1);
             }
             None => eprintln!("{verdict} {} ({} ms)", report.id, report.duration_ms),
+        }
+    }
+
+    fn case_begins(&self, case: &Case) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(case.id.clone());
+        }
+    }
+
+    fn case_ends(&self, report: &CaseReport) {
+        let line = format!("{:<9} {} ({} ms)", report.grade.word(), report.id, report.duration_ms);
+        match &self.0 {
+            Some(bar) => {
+                if matches!(report.grade, Grade::Weak { .. } | Grade::Error { .. }) {
+                    bar.println(line);
+                }
+                bar.inc(1);
+            }
+            None => eprintln!("{line}"),
         }
     }
 

@@ -21,6 +21,7 @@ use crate::attachment::Attachment;
 use crate::catalogue::{self, Level};
 use crate::check::{Check, Verdict};
 use crate::document::Document;
+use crate::hardening::HardeningReport;
 use crate::target::Target;
 use crate::target::transcript::{Entry, Traffic, Transcript};
 
@@ -148,6 +149,9 @@ pub struct Report {
     pub baseline: Option<Baseline>,
     /// Every check in the order of the specification.
     pub checks: Vec<CheckReport>,
+    /// How the server stood hostile input, when that was asked for. It decides nothing about conformance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardening: Option<HardeningReport>,
 }
 
 impl Document for Report {
@@ -176,15 +180,17 @@ impl Report {
             totals: Totals::of(&checks),
             baseline: None,
             checks,
+            hardening: None,
         }
     }
 
     /// Without a baseline: 0 when every MUST passed or was skipped with a reason, 1 when a MUST failed, 2 when a check
-    /// could not be carried out or there was none. With one, [`Baseline::exit_code`] decides.
+    /// could not be carried out or nothing was examined. With one, [`Baseline::exit_code`] decides. Hardening changes
+    /// nothing about it.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         if self.checks.is_empty() {
-            2
+            if self.hardening.is_some() { 0 } else { 2 }
         } else if let Some(baseline) = &self.baseline {
             baseline.exit_code()
         } else if self.totals.failed_must > 0 {

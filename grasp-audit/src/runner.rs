@@ -12,6 +12,8 @@ use tokio::task::JoinSet;
 
 use crate::check::{Check, Verdict};
 use crate::context::{Context, Expiry, MARK};
+use crate::hardening::Case;
+use crate::hardening::report::CaseReport;
 use crate::ledger::Ledger;
 use crate::report::{CheckReport, Cleanup, Report};
 use crate::target::patience::Patience;
@@ -63,12 +65,16 @@ impl Default for Options {
 
 /// Is told how a run goes on.
 pub trait Progress: Send + Sync {
-    /// The run begins with that many checks.
+    /// The run begins with that many checks or cases.
     fn begins(&self, _checks: usize) {}
     /// A check begins.
     fn check_begins(&self, _check: &Check) {}
     /// A check has ended.
     fn check_ends(&self, _report: &CheckReport) {}
+    /// A hostile case begins.
+    fn case_begins(&self, _case: &Case) {}
+    /// A hostile case has ended.
+    fn case_ends(&self, _report: &CaseReport) {}
     /// The run is over.
     fn ends(&self) {}
 }
@@ -233,7 +239,8 @@ fn broken(error: tokio::task::JoinError) -> String {
     }
 }
 
-async fn clean_up(target: &Target, ledger: &Ledger) -> Cleanup {
+/// Deletes what a ledger holds, as far as the server agrees.
+pub(crate) async fn clean_up(target: &Target, ledger: &Ledger) -> Cleanup {
     let mut cleanup = Cleanup::left(ledger.len());
     cleanup.deleted = take_back(target, ledger).await;
     cleanup

@@ -8,17 +8,29 @@ use grasp_audit::target::url::ServiceUrl;
 use grasp_audit::{Options, Suite};
 use nostr::types::Timestamp;
 
+use super::hardening::HardeningArgs;
 use super::reports::ReportFiles;
 use crate::progress::Shown;
 
 /// Examines the servers and writes the reports. The exit code is the worst of theirs.
-pub(crate) async fn run(urls: &[String], options: &Options, files: &ReportFiles) -> Result<ExitCode, String> {
+pub(crate) async fn run(
+    urls: &[String],
+    options: &Options,
+    files: &ReportFiles,
+    hardening: &HardeningArgs,
+) -> Result<ExitCode, String> {
     check(urls)?;
     let baseline = files.baseline(urls.len())?;
+    // Asked before anything is sent, so that nobody has to wait for the question.
+    let hostile = hardening.agreed(urls, options)?;
     if let [url] = urls {
         let mut report = suite(options).run(url).await.map_err(|error| error.to_string())?;
+        if let Some(hostile) = hostile {
+            let run = hostile.with_progress(Arc::new(Shown::new())).run(url).await;
+            report.hardening = Some(run.map_err(|error| error.to_string())?);
+        }
         files.write_one(&mut report, baseline.as_ref())?;
-        return Ok(ExitCode::from(report.exit_code()));
+        return Ok(ExitCode::from(report.exit_code().max(hardening.exit_code(&report))));
     }
     let started = Timestamp::now().as_secs();
     let mut examined = Vec::with_capacity(urls.len());

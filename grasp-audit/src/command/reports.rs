@@ -8,7 +8,7 @@ use grasp_audit::report::comparison::{self, Comparison, Examined};
 use grasp_audit::report::terminal::{self, takes_colour};
 use grasp_audit::report::{badge, html, junit, markdown};
 use grasp_audit::target::url::ServiceUrl;
-use grasp_audit::{Report, document};
+use grasp_audit::{Report, document, hardening};
 
 /// The files that `audit` writes.
 #[derive(Args, Debug)]
@@ -49,7 +49,12 @@ impl ReportFiles {
     /// Prints the report of one server and writes its files.
     pub(crate) fn write_one(&self, report: &mut Report, baseline: Option<&Report>) -> Result<(), String> {
         report.baseline = baseline.map(|baseline| Baseline::between(baseline, report));
-        print!("{}", terminal::render(report, takes_colour()));
+        if !report.checks.is_empty() {
+            print!("{}", terminal::render(report, takes_colour()));
+        }
+        if let Some(hardening) = &report.hardening {
+            print!("{}", hardening::terminal::render(hardening, takes_colour()));
+        }
         self.write(report, Path::to_owned)?;
         self.write_junit(&[report])
     }

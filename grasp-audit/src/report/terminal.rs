@@ -39,13 +39,19 @@ impl Paint {
         self.with(31, text)
     }
 
+    /// Yellow.
+    #[must_use]
+    pub fn odd(self, text: &str) -> String {
+        self.with(33, text)
+    }
+
     /// The colour of an outcome.
     #[must_use]
     pub fn of(self, outcome: Outcome, text: &str) -> String {
         match outcome {
             Outcome::Pass => self.good(text),
             Outcome::Fail | Outcome::Error => self.bad(text),
-            Outcome::Skip | Outcome::Warn => self.with(33, text),
+            Outcome::Skip | Outcome::Warn => self.odd(text),
         }
     }
 
@@ -213,7 +219,7 @@ impl Page {
     }
 }
 
-/// The text with every line but the first moved in.
-fn indented(text: &str, by: usize) -> String {
+/// The text with every line but the first moved in, control characters visible.
+pub(crate) fn indented(text: &str, by: usize) -> String {
     visible(text.trim_end()).replace('\n', &format!("\n{}", " ".repeat(by)))
 }

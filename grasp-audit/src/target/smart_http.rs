@@ -1,96 +1,9 @@
 //! A small git smart-HTTP client: pkt-lines, raw advertisements and `ls-refs`, for checks that look at the bytes.
 
 use bytes::Bytes;
+pub use grasp_fixtures::pkt_line::{Packet, PacketError, decode, encode, line};
 
 use super::http::{HttpClient, HttpError, Response};
-
-/// One pkt-line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Packet {
-    /// `0000`
-    Flush,
-    /// `0001`
-    Delimiter,
-    /// `0002`
-    ResponseEnd,
-    /// A line with its payload.
-    Data(Vec<u8>),
-}
-
-impl Packet {
-    /// The payload as text without its line break; empty for the special packets.
-    #[must_use]
-    pub fn text(&self) -> String {
-        match self {
-            Self::Data(bytes) => String::from_utf8_lossy(bytes).trim_end_matches('\n').to_owned(),
-            _ => String::new(),
-        }
-    }
-}
-
-/// What is wrong with a stream of pkt-lines.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no pkt-line at byte {at}: {what}")]
-pub struct PacketError {
-    /// Where.
-    pub at: usize,
-    /// What was found.
-    pub what: String,
-}
-
-/// Encodes text as a pkt-line.
-#[must_use]
-pub fn line(text: &str) -> Vec<u8> {
-    let mut encoded = format!("{:04x}", text.len() + 4).into_bytes();
-    encoded.extend_from_slice(text.as_bytes());
-    encoded
-}
-
-/// Encodes a stream of pkt-lines.
-#[must_use]
-pub fn encode(packets: &[Packet]) -> Vec<u8> {
-    let mut encoded = Vec::new();
-    for packet in packets {
-        match packet {
-            Packet::Flush => encoded.extend_from_slice(b"0000"),
-            Packet::Delimiter => encoded.extend_from_slice(b"0001"),
-            Packet::ResponseEnd => encoded.extend_from_slice(b"0002"),
-            Packet::Data(bytes) => {
-                encoded.extend_from_slice(format!("{:04x}", bytes.len() + 4).as_bytes());
-                encoded.extend_from_slice(bytes);
-            }
-        }
-    }
-    encoded
-}
-
-/// Decodes pkt-lines to the end of `bytes`, or until something that begins with `PACK` and is none.
-///
-/// # Errors
-/// When a length is no length or reaches past the end.
-pub fn decode(bytes: &[u8]) -> Result<Vec<Packet>, PacketError> {
-    let mut packets = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() && !bytes[at..].starts_with(b"PACK") {
-        let wrong = |what: &str| PacketError { at, what: what.to_owned() };
-        let digits = bytes.get(at..at + 4).ok_or_else(|| wrong("fewer than four bytes"))?;
-        let digits = std::str::from_utf8(digits).map_err(|_| wrong("length is no text"))?;
-        let length = usize::from_str_radix(digits, 16).map_err(|_| wrong(&format!("length {digits:?}")))?;
-        let (packet, size) = match length {
-            0 => (Packet::Flush, 4),
-            1 => (Packet::Delimiter, 4),
-            2 => (Packet::ResponseEnd, 4),
-            3 => return Err(wrong("length 3")),
-            _ => {
-                let payload = bytes.get(at + 4..at + length).ok_or_else(|| wrong("it ends too early"))?;
-                (Packet::Data(payload.to_vec()), length)
-            }
-        };
-        packets.push(packet);
-        at += size;
-    }
-    Ok(packets)
-}
 
 /// What a v0/v1 advertisement says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -229,15 +142,6 @@ fn listed_ref(text: &str) -> Option<ListedRef> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    #[test]
-    fn packets_survive_the_way_there_and_back() {
-        let packets =
-            vec![Packet::Data(b"a\n".to_vec()), Packet::Delimiter, Packet::Data(vec![]), Packet::Flush];
-        assert_eq!(decode(&encode(&packets)).unwrap(), packets);
-        assert!(decode(b"0009ab").is_err());
-        assert!(decode(b"zzzz").is_err());
-    }
 
     #[test]
     fn advertisement_is_read() {
