@@ -15,6 +15,12 @@ pub fn visible(text: &str) -> String {
     shown
 }
 
+/// The same in one line.
+#[must_use]
+pub fn in_a_line(text: &str) -> String {
+    visible(text).replace(['\n', '\t'], " ")
+}
+
 fn is_unseen(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
@@ -35,7 +41,7 @@ pub fn markdown(text: &str) -> String {
 /// A code span that shows `text` as it is, also within a table.
 #[must_use]
 pub fn code(text: &str) -> String {
-    let text = visible(text).replace(['\n', '\t'], " ");
+    let text = in_a_line(text);
     let fence = "`".repeat(longest_run(&text) + 1);
     // a pipe would end the cell of a table, also within a code span; its escape is taken away again there only
     let text = if text.contains('|') { return plain(&text) } else { text };
@@ -52,25 +58,38 @@ pub fn fenced(text: &str) -> String {
 }
 
 fn plain(text: &str) -> String {
+    let text = in_a_line(text);
     let mut escaped = String::with_capacity(text.len());
-    for c in visible(text).chars() {
+    for (place, c) in text.char_indices() {
         match c {
-            '\n' | '\t' => escaped.push(' '),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '&' => escaped.push_str("&amp;"),
-            // an address would become a link, and a name a mention
-            ':' => escaped.push_str("&#58;"),
+            // a name would become a mention
             '@' => escaped.push_str("&#64;"),
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '#' | '+' | '-' | '!' | '|'
-            | '~' | '$' => {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '^' | '$' => {
+                escaped.push('\\');
+                escaped.push(c);
+            }
+            _ if begins_a_block(&text, place, c) => {
                 escaped.push('\\');
                 escaped.push(c);
             }
             _ => escaped.push(c),
         }
     }
-    escaped
+    // an address would become a link
+    escaped.replace("://", "&#58;//").replace("www.", "www&#46;")
+}
+
+/// Whether `c` at this place would make a heading, a list or a rule of the line.
+fn begins_a_block(text: &str, place: usize, c: char) -> bool {
+    let before = text[..place].trim_start();
+    match c {
+        '#' | '-' | '+' | '=' | ':' => before.is_empty(),
+        '.' | ')' => !before.is_empty() && before.bytes().all(|byte| byte.is_ascii_digit()),
+        _ => false,
+    }
 }
 
 fn longest_run(text: &str) -> usize {
@@ -88,10 +107,12 @@ mod tests {
 
     #[test]
     fn markdown_shows_what_was_said() {
-        assert_eq!(markdown("<b>x</b> | [a](b) *c*"), r"&lt;b&gt;x&lt;/b&gt; \| \[a\]\(b\) \*c\*");
+        assert_eq!(markdown("<b>x</b> | [a](b) *c*"), r"&lt;b&gt;x&lt;/b&gt; \| \[a\](b) \*c\*");
         assert_eq!(markdown("a `prefix x` and `y"), r"a \`prefix x\` and \`y");
-        assert_eq!(markdown("a `prefix: x` b-c"), r"a `prefix: x` b\-c");
+        assert_eq!(markdown("a `prefix: x` b-c"), r"a `prefix: x` b-c");
         assert_eq!(markdown("see https://evil.example @you"), r"see https&#58;//evil.example &#64;you");
+        assert_eq!(markdown("www.evil.example"), "www&#46;evil.example");
+        assert_eq!(["# x", "- x", "12. x", " + x"].map(markdown), [r"\# x", r"\- x", r"12\. x", r" \+ x"]);
         assert_eq!(code("a|b"), r"a\|b");
         assert_eq!(code("``"), "``` `` ```");
     }

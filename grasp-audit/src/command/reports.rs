@@ -125,9 +125,11 @@ fn named(path: &Path, url: &str) -> PathBuf {
     }
 }
 
-/// Writes a file, or says which one cannot be written.
+/// Writes a file and says so, or says which one cannot be written.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), String> {
-    std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
+    std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    eprintln!("written: {}", path.display());
+    Ok(())
 }
 
 #[cfg(test)]

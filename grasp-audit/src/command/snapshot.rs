@@ -34,10 +34,7 @@ pub(crate) async fn run(args: SnapshotArgs) -> Result<ExitCode, String> {
     let surface = recorded(&args.url, &args.guest.options()?).await?;
     let json = surface.to_json().map_err(|error| error.to_string())?;
     match &args.out {
-        Some(path) => {
-            write(path, &json)?;
-            eprintln!("{} entries in {}", surface.entries.len(), path.display());
-        }
+        Some(path) => write(path, &json)?,
         None => print!("{json}"),
     }
     Ok(ExitCode::SUCCESS)

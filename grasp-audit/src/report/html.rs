@@ -72,7 +72,7 @@ fn summary(report: &Report, tally: &Tally, sections: &[Section<'_>]) -> Markup {
                 @if cleanup.published > 0 {
                     div { dt { "Events" } dd { (cleanup.published) " published, " (cleanup.deleted) " deleted again" } }
                 }
-                @if let Some(filter) = &report.filter { div { dt { "Only" } dd { code { (filter) } } } }
+                @if let Some(filter) = &report.filter { div { dt { "Only" } dd { code { (visible(filter)) } } } }
             }
         }
     }

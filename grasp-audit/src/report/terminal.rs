@@ -6,9 +6,9 @@ use super::baseline::{Baseline, Kind};
 use super::outcome::Outcome;
 use super::outline::outline;
 use super::{CheckReport, Report};
-use crate::calendar::minute;
+use crate::calendar::{minute, span};
 use crate::check::Verdict;
-use crate::escape::visible;
+use crate::escape::{in_a_line, visible};
 use crate::target::transcript::{Direction, Entry};
 
 /// How many of a transcript's last entries are shown.
@@ -64,14 +64,14 @@ impl Paint {
 #[must_use]
 pub fn render(report: &Report, colour: bool) -> String {
     let mut page = Page { text: String::new(), paint: Paint(colour) };
-    let server = if report.server.is_empty() { "no name".to_owned() } else { visible(&report.server) };
+    let server = if report.server.is_empty() { "no name".to_owned() } else { in_a_line(&report.server) };
     page.line(&format!("GRASP audit of {} ({server})", report.url));
     let made = minute(report.started);
     page.line(&format!("suite {}, catalogue {}, begun {made}", report.suite, report.catalogue));
     for section in outline(report) {
-        page.line(&format!("\n{}  {}", section.id, section.heading));
+        page.line(&format!("\n{}  {}", in_a_line(section.id), section.heading));
         for row in section.rows {
-            page.line(&format!("  {:<6} {}", row.level, row.id));
+            page.line(&format!("  {:<6} {}", row.level, in_a_line(row.id)));
             for check in row.checks {
                 page.check(check);
             }
@@ -135,9 +135,9 @@ impl Page {
     }
 
     fn check(&mut self, check: &CheckReport) {
-        self.line(&format!("    {}  {}", self.mark(check), check.title));
+        self.line(&format!("    {}  {}", self.mark(check), in_a_line(&check.title)));
         if let Verdict::Skip { why: remark } | Verdict::Warn { text: remark } = &check.verdict {
-            self.line(&format!("          {}", visible(remark)));
+            self.line(&format!("          {}", in_a_line(remark)));
         }
     }
 
@@ -148,8 +148,8 @@ impl Page {
                 Verdict::Error { text } => ("the check can be carried out", text.as_str()),
                 _ => continue,
             };
-            self.line(&format!("\n{} {} ({})", self.mark(check), check.id, check.level));
-            self.line(&format!("  {}", check.title));
+            self.line(&format!("\n{} {} ({})", self.mark(check), in_a_line(&check.id), check.level));
+            self.line(&format!("  {}", in_a_line(&check.title)));
             self.line(&format!("  expected: {}", indented(expected, 12)));
             self.line(&format!("  seen:     {}", indented(seen, 12)));
             if !check.transcript.is_empty() {
@@ -160,9 +160,9 @@ impl Page {
     }
 
     fn baseline(&mut self, baseline: &Baseline) {
-        self.line(&format!("\ncompared with {}", visible(&baseline.description())));
+        self.line(&format!("\ncompared with {}", in_a_line(&baseline.description())));
         for remark in &baseline.remarks {
-            self.line(&format!("  note: {}", visible(remark)));
+            self.line(&format!("  note: {}", in_a_line(remark)));
         }
         for kind in Kind::ALL {
             let changes: Vec<_> = baseline.of(kind).collect();
@@ -179,7 +179,7 @@ impl Page {
             for change in changes {
                 let word = |outcome: Option<Outcome>| outcome.map_or("not there", Outcome::word);
                 let (before, now) = (word(change.before), word(change.now));
-                self.line(&format!("    {:<6} {}  {before} → {now}", change.level, visible(&change.id)));
+                self.line(&format!("    {:<6} {}  {before} → {now}", change.level, in_a_line(&change.id)));
             }
         }
         if baseline.not_asked > 0 {
@@ -193,9 +193,9 @@ impl Page {
     fn summary(&mut self, report: &Report) {
         let (totals, cleanup) = (&report.totals, report.cleanup());
         self.line(&format!(
-            "\n{} checks in {:.1} s: {} passed, {} failed a MUST, {} failed something weaker, {} skipped, {} with a remark, {} could not be carried out",
+            "\n{} checks in {}: {} passed, {} failed a MUST, {} failed something weaker, {} skipped, {} with a remark, {} could not be carried out",
             report.checks.len(),
-            report.duration_ms as f64 / 1000.0,
+            span(report.duration_ms),
             totals.passed,
             totals.failed_must,
             totals.failed_other,

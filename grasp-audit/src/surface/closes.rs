@@ -10,7 +10,7 @@ use crate::target::websocket::{Relay, RelayError};
 
 const WITHIN: Duration = Duration::from_secs(5);
 /// A message longer than this is not sent to find out what becomes of it, in bytes.
-const MOST: usize = 4 << 20;
+const MOST: usize = 8 << 20;
 
 pub(super) async fn entries(world: &World) -> Vec<Entry> {
     let (target, redaction) = (&world.target, world.redaction());
@@ -20,7 +20,7 @@ pub(super) async fn entries(world: &World) -> Vec<Entry> {
         redaction.of(sentence(after_binary(target).await)),
     )];
     let too_long = match target.limits.max_message_length {
-        Some(limit) if limit < MOST => sentence(after_text(target, limit + 1).await),
+        Some(limit) if limit <= MOST => sentence(after_text(target, limit + 1).await),
         Some(limit) => format!("not looked at: max_message_length is {limit}").into(),
         None => "not looked at: max_message_length is not stated".into(),
     };

@@ -4,7 +4,7 @@ use super::super::outcome::Outcome;
 use super::super::terminal::Paint;
 use super::{Comparison, Row, Server};
 use crate::calendar::minute;
-use crate::escape::visible;
+use crate::escape::{in_a_line, visible};
 
 /// Width of a column, in characters.
 const COLUMN: usize = 14;
@@ -31,14 +31,14 @@ pub fn render(comparison: &Comparison, colour: bool) -> String {
         (1..=comparison.servers.len()).map(|number| format!(" {:<COLUMN$}", format!("[{number}]"))).collect();
     lines.push(format!("\n{:width$}        {}", "", numbers.trim_end()));
     for (id, heading, rows) in comparison.sections() {
-        lines.push(format!("\n{id}  {heading}"));
+        lines.push(format!("\n{}  {heading}", in_a_line(id)));
         for row in rows {
             let cells: String = (0..row.servers.len()).map(|column| cell(row, column, paint)).collect();
-            lines.push(format!("{:<width$} {:<6} {}", row.id, row.level, cells.trim_end()));
+            lines.push(format!("{:<width$} {:<6} {}", in_a_line(&row.id), row.level, cells.trim_end()));
             for check in row.checks.iter().filter(|check| check.differs()) {
                 let seen: Vec<&str> =
                     check.servers.iter().map(|seen| seen.map_or("·", Outcome::word)).collect();
-                lines.push(format!("    {}: {}", seen.join(" / "), visible(&check.title)));
+                lines.push(format!("    {}: {}", seen.join(" / "), in_a_line(&check.title)));
             }
         }
     }
@@ -59,11 +59,13 @@ fn described(number: usize, server: &Server, paint: Paint) -> String {
                 totals.passed, totals.failed_must, totals.failed_other, totals.skipped
             );
             let said = if server.exit_code == 0 { paint.good(&said) } else { paint.bad(&said) };
-            format!("[{number}] {} ({}): {said}", server.url, visible(&server.server))
+            let name =
+                if server.server.is_empty() { "no name".to_owned() } else { in_a_line(&server.server) };
+            format!("[{number}] {} ({name}): {said}", server.url)
         }
         (None, error) => {
             let error = visible(error.as_deref().unwrap_or("not examined"));
-            format!("[{number}] {}: {}", visible(&server.url), paint.bad(&error))
+            format!("[{number}] {}: {}", in_a_line(&server.url), paint.bad(&error))
         }
     }
 }

@@ -94,7 +94,7 @@ fn entry(change: &Change) -> Markup {
 
 fn shown(line: &Line) -> Markup {
     html! {
-        div {
+        div.whole[line.at.is_empty()] {
             dt { (visible(&line.at)) }
             @if let Some(a) = &line.a { dd.removed { span { "−" span.unseen { " the first shows" } } pre { (visible(a)) } } }
             @if let Some(b) = &line.b { dd.added { span { "+" span.unseen { " the second shows" } } pre { (visible(b)) } } }

@@ -1,7 +1,7 @@
 //! The difference for a terminal.
 
 use super::{Change, Difference, Line};
-use crate::escape::visible;
+use crate::escape::{in_a_line, visible};
 use crate::report::terminal::Paint;
 
 /// The difference as text; `colour` adds terminal colours.
@@ -10,16 +10,16 @@ pub fn render(difference: &Difference, colour: bool) -> String {
     let paint = Paint(colour);
     let mut text = String::new();
     for (sign, side) in [("-", &difference.a), ("+", &difference.b)] {
-        let url = if side.given == side.url { String::new() } else { format!(" ({})", side.url) };
+        let url = if side.given == side.url { String::new() } else { format!(" ({})", in_a_line(&side.url)) };
         text.push_str(&format!(
             "{sign} {}{url}, suite {}, catalogue {}\n",
-            visible(&side.given),
-            visible(&side.suite),
-            visible(&side.catalogue)
+            in_a_line(&side.given),
+            in_a_line(&side.suite),
+            in_a_line(&side.catalogue)
         ));
     }
     for remark in &difference.remarks {
-        text.push_str(&format!("note: {}\n", visible(remark)));
+        text.push_str(&format!("note: {}\n", in_a_line(remark)));
     }
     for (_, heading, changes) in difference.parts() {
         text.push_str(&format!("\n{heading}\n"));
@@ -39,9 +39,9 @@ pub fn render(difference: &Difference, colour: bool) -> String {
 }
 
 fn entry(change: &Change, paint: Paint) -> String {
-    let mut text = format!("  {}", visible(&change.at));
+    let mut text = format!("  {}", in_a_line(&change.at));
     if !change.requirements.is_empty() {
-        text.push_str(&format!("  [{}]", change.requirements.join(", ")));
+        text.push_str(&format!("  [{}]", in_a_line(&change.requirements.join(", "))));
     }
     text.push('\n');
     for line in &change.lines {
@@ -53,7 +53,7 @@ fn entry(change: &Change, paint: Paint) -> String {
 
 fn side(line: &Line, sign: &str, shown: Option<&str>, paint: impl Fn(&str) -> String) -> String {
     let Some(shown) = shown else { return String::new() };
-    let at = if line.at.is_empty() { String::new() } else { format!("{}: ", visible(&line.at)) };
+    let at = if line.at.is_empty() { String::new() } else { format!("{}: ", in_a_line(&line.at)) };
     let lines = visible(shown).replace('\n', "\n        ");
-    format!("    {}\n", paint(&format!("{sign} {at}{lines}")))
+    format!("    {}\n", paint(format!("{sign} {at}{lines}").trim_end()))
 }

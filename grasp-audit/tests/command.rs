@@ -1,0 +1,209 @@
+//! The program as people run it: exit codes, the files it writes, and what it says about wrong ones.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::Path;
+use std::process::Output;
+
+use grasp_fixtures::null_server::{Manner, NullServer, start};
+use serde_json::Value;
+
+/// Over in a moment, and failing against every null server.
+const QUICK: [&str; 2] = ["--filter", "G01/nip11/document"];
+
+async fn run(folder: &Path, args: &[&str]) -> Output {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_grasp-audit"));
+    command
+        .args(args)
+        .current_dir(folder)
+        .env_remove("GRASP_AUDIT_NSEC")
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+fn json(folder: &Path, file: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(folder.join(file)).unwrap()).unwrap()
+}
+
+async fn servers() -> (NullServer, NullServer) {
+    (start(Manner::Boast).await.unwrap(), start(Manner::No).await.unwrap())
+}
+
+#[tokio::test]
+async fn one_server_gets_every_form_of_report() {
+    let (folder, (server, _)) = (tempfile::tempdir().unwrap(), servers().await);
+    let mut args = vec!["audit", &server.url, "--json", "a.json", "--junit", "a.xml", "--markdown", "a.md"];
+    args.extend(["--html", "a.html", "--badge", "a.svg"]);
+    args.extend(QUICK);
+    let output = run(folder.path(), &args).await;
+    assert_eq!(code(&output), 1, "{}", said(&output));
+    let read = |file: &str| std::fs::read_to_string(folder.path().join(file)).unwrap();
+    assert_eq!(json(folder.path(), "a.json")["format"], "grasp-audit/report");
+    assert_eq!(json(folder.path(), "a.json")["filter"], "G01/nip11/document");
+    assert!(read("a.xml").starts_with("<?xml") && read("a.md").starts_with("# GRASP audit of"));
+    assert!(read("a.html").starts_with("<!DOCTYPE html>") && read("a.svg").contains("<svg "));
+    for file in ["a.json", "a.xml", "a.md", "a.html"] {
+        assert!(read(file).contains(grasp_audit::catalogue::REVISION), "{file} names the catalogue");
+        assert!(read(file).contains(env!("CARGO_PKG_VERSION")), "{file} names the suite");
+    }
+}
+
+#[tokio::test]
+async fn several_servers_get_a_comparison_and_a_report_each() {
+    let (folder, (boast, no)) = (tempfile::tempdir().unwrap(), servers().await);
+    let mut args =
+        vec!["audit", &boast.url, &no.url, "http://127.0.0.1:1", "--json", "c.json", "--html", "c.html"];
+    args.extend(["--markdown", "c.md", "--badge", "c.svg", "--junit", "c.xml"]);
+    args.extend(QUICK);
+    let output = run(folder.path(), &args).await;
+    assert_eq!(code(&output), 2, "the worst: one cannot be reached\n{}", said(&output));
+    let compared = json(folder.path(), "c.json");
+    assert_eq!(compared["format"], "grasp-audit/comparison");
+    let codes: Vec<i64> = compared["servers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|server| server["exit_code"].as_i64().unwrap())
+        .collect();
+    assert_eq!(codes, [1, 1, 2]);
+    assert!(compared["servers"][2]["error"].as_str().unwrap().contains("cannot be reached"));
+    let mut files: Vec<String> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|file| {
+            file.unwrap()
+                .file_name()
+                .into_string()
+                .unwrap()
+                .replace(&port(&boast), "A")
+                .replace(&port(&no), "B")
+        })
+        .collect();
+    files.sort();
+    assert_eq!(
+        files,
+        [
+            "c.html",
+            "c.json",
+            "c.localhost-A.html",
+            "c.localhost-A.json",
+            "c.localhost-A.md",
+            "c.localhost-A.svg",
+            "c.localhost-B.html",
+            "c.localhost-B.json",
+            "c.localhost-B.md",
+            "c.localhost-B.svg",
+            "c.md",
+            "c.xml",
+        ]
+    );
+    let page = std::fs::read_to_string(folder.path().join("c.html")).unwrap();
+    assert!(page.contains(&format!("href=\"c.localhost-{}.html\"", port(&no))), "it leads to the reports");
+}
+
+fn port(server: &NullServer) -> String {
+    server.url.rsplit(':').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn beside_a_baseline_what_failed_before_does_not_fail() {
+    let (folder, (server, _)) = (tempfile::tempdir().unwrap(), servers().await);
+    let mut args = vec!["audit", server.url.as_str(), "--json", "before.json"];
+    args.extend(QUICK);
+    assert_eq!(code(&run(folder.path(), &args).await), 1);
+    let mut args = vec!["audit", server.url.as_str(), "--json", "now.json", "--baseline", "before.json"];
+    args.extend(QUICK);
+    let output = run(folder.path(), &args).await;
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    assert!(said(&output).contains("nothing got worse than in the baseline"), "{}", said(&output));
+    // the baseline says that it once passed
+    let path = folder.path().join("before.json");
+    let better =
+        std::fs::read_to_string(&path).unwrap().replacen(r#""verdict": "fail""#, r#""verdict": "pass""#, 1);
+    std::fs::write(&path, better).unwrap();
+    let output = run(folder.path(), &args).await;
+    assert_eq!(code(&output), 1, "{}", said(&output));
+    assert!(said(&output).contains("1 got worse"), "{}", said(&output));
+    assert_eq!(json(folder.path(), "now.json")["baseline"]["changes"][0]["kind"], "worse");
+}
+
+#[tokio::test]
+async fn a_wrong_baseline_is_told_before_anything_is_examined() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("page.html"), "<html>").unwrap();
+    std::fs::write(folder.path().join("surface.json"), r#"{"format": "grasp-audit/surface", "schema": 1}"#)
+        .unwrap();
+    for (args, expected) in [
+        (vec!["--baseline", "page.html"], "--baseline: page.html is no grasp-audit/report: it is not JSON"),
+        (vec!["--baseline", "surface.json"], r#"it says that it is a "grasp-audit/surface""#),
+        (vec!["--baseline", "nowhere.json"], "--baseline: nowhere.json cannot be read: No such file"),
+        (vec!["127.0.0.1:2", "--baseline", "surface.json"], "give one URL with it"),
+        (vec!["http://127.0.0.1:1/"], "127.0.0.1:1 is named twice"),
+        (vec!["ftp://x"], "`ftp` is no scheme of a GRASP service"),
+    ] {
+        // nobody listens there, and nobody is asked
+        let output = run(folder.path(), &[&["audit", "127.0.0.1:1"], args.as_slice()].concat()).await;
+        assert_eq!(code(&output), 2);
+        assert!(said(&output).contains(expected), "{}", said(&output));
+        assert!(!said(&output).contains("cannot be reached"), "{}", said(&output));
+    }
+}
+
+#[tokio::test]
+async fn snapshots_are_written_and_compared() {
+    let (folder, (server, other)) = (tempfile::tempdir().unwrap(), servers().await);
+    let folder = folder.path();
+    let quick = ["--patience", "0.01"];
+    let take = |url: &str, file: &str| {
+        [vec!["snapshot", url, "--out", file], quick.to_vec()]
+            .concat()
+            .iter()
+            .map(|arg| (*arg).to_owned())
+            .collect::<Vec<String>>()
+    };
+    for (url, file) in [(&server.url, "a.json"), (&other.url, "b.json")] {
+        let args = take(url, file);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let output = run(folder, &args).await;
+        assert_eq!(code(&output), 0, "{}", said(&output));
+        assert_eq!(json(folder, file)["format"], "grasp-audit/surface");
+    }
+    let same = run(folder, &["diff", "a.json", "a.json"]).await;
+    assert_eq!(code(&same), 0, "{}", said(&same));
+    let args = ["diff", "a.json", "b.json", "--json", "d.json", "--markdown", "d.md", "--html", "d.html"];
+    let different = run(folder, &args).await;
+    assert_eq!(code(&different), 1, "{}", said(&different));
+    assert!(said(&different).contains("MUST   G01/nip11/supported-grasps"), "{}", said(&different));
+    assert_eq!(json(folder, "d.json")["format"], "grasp-audit/difference");
+    assert!(std::fs::read_to_string(folder.join("d.md")).unwrap().contains("# Two GRASP servers"));
+    assert!(std::fs::read_to_string(folder.join("d.html")).unwrap().starts_with("<!DOCTYPE html>"));
+}
+
+#[tokio::test]
+async fn a_snapshot_that_cannot_be_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("report.json"), r#"{"format": "grasp-audit/report", "schema": 1}"#)
+        .unwrap();
+    for (args, expected) in [
+        (vec!["diff", "nowhere.json", "127.0.0.1:1"], "nowhere.json cannot be read: No such file"),
+        (
+            vec!["diff", "report.json", "127.0.0.1:1"],
+            "report.json is no grasp-audit/surface: it says that it is a",
+        ),
+        (vec!["snapshot", "http://127.0.0.1:1", "--out", "s.json"], "Is the server running"),
+        (vec!["snapshot", "http://127.0.0.1:1/x"], "has more than host and port"),
+    ] {
+        let output = run(folder.path(), &args).await;
+        assert_eq!(code(&output), 2, "{}", said(&output));
+        assert!(said(&output).contains(expected), "{}", said(&output));
+    }
+    assert!(!folder.path().join("s.json").exists(), "nothing is written");
+}
