@@ -4,13 +4,13 @@
 //! the protocol; wire constants are quoted exactly. A unit test holds identifiers and levels against a list,
 //! so that no row changes in silence.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Which reading of the protocol the table holds; changes whenever a row does.
 pub const REVISION: &str = "2026-09";
 
 /// How binding a requirement is (RFC 2119; `seed`: the seed documents of the project).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Level {
     /// An absolute requirement.
     #[serde(rename = "MUST")]
@@ -52,8 +52,14 @@ impl Requirement {
     /// The section: the identifier without its last part, `G01/cors`.
     #[must_use]
     pub fn section(&self) -> &'static str {
-        self.id.rsplit_once('/').map_or(self.id, |(section, _)| section)
+        section_of(self.id)
     }
+}
+
+/// The section of a requirement's identifier: all but its last part, `G01/cors` of `G01/cors/origin`.
+#[must_use]
+pub fn section_of(requirement: &str) -> &str {
+    requirement.rsplit_once('/').map_or(requirement, |(section, _)| section)
 }
 
 /// The heading of a section, `Core service: CORS` for `G01/cors`.

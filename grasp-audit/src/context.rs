@@ -21,6 +21,7 @@ pub use self::publish::is_served_by;
 pub use self::repository::{Hosted, pushed, refused_push};
 pub use self::shown::Shown;
 
+use crate::attachment::Attachment;
 use crate::check::{CheckResult, fail};
 use crate::ledger::Ledger;
 use crate::target::Target;
@@ -145,6 +146,11 @@ impl Context {
     /// Writes a remark into the transcript.
     pub fn note(&self, text: &str) {
         self.transcript.note("check", text);
+    }
+
+    /// Puts a piece of evidence into the report of this check.
+    pub fn attach(&self, attachment: Attachment) {
+        self.transcript.attach(attachment);
     }
 
     /// A fresh connection to the relay.

@@ -1,19 +1,17 @@
-//! The command line of the suite: audit, probe, list, explain.
+//! The command line of the suite: audit, property, replay, snapshot, diff, probe, list, explain.
 
+mod command;
 mod progress;
 
-use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use grasp_audit::catalogue::{self, REQUIREMENTS};
 use grasp_audit::context::Expiry;
-use grasp_audit::report::{junit, terminal};
 use grasp_audit::target::patience::Patience;
-use grasp_audit::{Check, Options, Suite, probe, specs};
+use grasp_audit::{Check, Options, Suite, hardening, probe, specs};
 use nostr::key::Keys;
 
 const EXAMPLES: &str = "\
@@ -21,11 +19,16 @@ Examples:
   grasp-audit audit ws://127.0.0.1:7334                 examine a server on this machine
   grasp-audit audit wss://grasp.example.org --jobs 2    a public one, gently
   grasp-audit audit 127.0.0.1:7334 --filter G01/cors    one section only
-  grasp-audit audit … --json report.json --junit report.xml
+  grasp-audit audit … --html report.html --markdown report.md --junit report.xml
+  grasp-audit audit … --baseline last.json              fail only on what got worse
+  grasp-audit audit one.example two.example --html c.html   side by side
+  grasp-audit audit 127.0.0.1:7334 --hardening          and hostile input; explains itself and asks first
+  grasp-audit audit … --hardening --filter H/git        hostile input only, and only git's
   grasp-audit probe grasp.example.org --watch 60        healthy? every minute
   grasp-audit explain G01/cors/options                  what is asked, and how it is examined
 
-Exit code: 0 every MUST holds, 1 a MUST does not, 2 it could not be examined.";
+Exit code: 0 every MUST holds, 1 a MUST does not, 2 it could not be examined. Hardening changes it only with
+--hardening-must-hold.";
 
 /// Examines GRASP servers (git hosting authorised by signed Nostr events) from outside, by the public protocols.
 #[derive(Parser)]
@@ -40,15 +43,27 @@ enum Command {
     /// Examine a server: every check, or those of --filter
     #[command(after_help = EXAMPLES)]
     Audit(Box<AuditArgs>),
+    /// Tell generated stories to a server, each step held against a model of the specification
+    #[command(after_help = command::property::EXAMPLES)]
+    Property(Box<command::property::PropertyArgs>),
+    /// Tell a story again that `property` has written to a file
+    #[command(after_help = command::replay::EXAMPLES)]
+    Replay(Box<command::replay::ReplayArgs>),
+    /// Record what a server shows to the outside, in a form that can be compared
+    #[command(after_help = command::snapshot::EXAMPLES)]
+    Snapshot(Box<command::snapshot::SnapshotArgs>),
+    /// Compare two snapshots, or servers: what changed, and which requirements it touches
+    #[command(after_help = command::diff::EXAMPLES)]
+    Diff(Box<command::diff::DiffArgs>),
     /// Read-only health check, over in seconds
     Probe(ProbeArgs),
-    /// List the requirements and the checks that prove them
+    /// List the requirements, the checks that prove them, and the cases of --hardening
     List {
         /// Only checks whose id holds this, or matches it as a pattern with *
         #[arg(long)]
         filter: Option<String>,
     },
-    /// Explain a requirement or a check
+    /// Explain a requirement, a check, or a case of --hardening
     Explain {
         /// G01/cors/origin, or G01/cors/origin/on-404
         id: String,
@@ -58,8 +73,9 @@ enum Command {
 #[derive(Args)]
 struct AuditArgs {
     /// ws(s)://host[:port], http(s)://host[:port] or host[:port]; not needed with --list and --explain
-    #[arg(required_unless_present_any = ["list", "explain"])]
-    url: Option<String>,
+    /// Several are examined one after the other and compared
+    #[arg(required_unless_present_any = ["list", "explain"], value_name = "URL")]
+    urls: Vec<String>,
     /// Checks at the same time
     #[arg(long, default_value_t = 4, value_name = "N")]
     jobs: usize,
@@ -90,18 +106,16 @@ struct AuditArgs {
     /// After how many seconds the server removes refs/nostr/… without an event
     #[arg(long, default_value_t = 1200, value_name = "SECS")]
     nostr_ref_expiry: u64,
-    /// Write the report as JSON
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Write the report as JUnit XML
-    #[arg(long, value_name = "FILE")]
-    junit: Option<PathBuf>,
     /// Multiply every wait by this: more than 1 for a slow or distant server
     #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
     patience: f64,
     /// Leave on the server what was published
     #[arg(long)]
     no_cleanup: bool,
+    #[command(flatten)]
+    hardening: command::hardening::HardeningArgs,
+    #[command(flatten)]
+    reports: command::reports::ReportFiles,
 }
 
 #[derive(Args)]
@@ -120,6 +134,10 @@ struct ProbeArgs {
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Audit(args) => audit(*args).await,
+        Command::Property(args) => command::property::run(*args).await,
+        Command::Replay(args) => command::replay::run(*args).await,
+        Command::Snapshot(args) => command::snapshot::run(*args).await,
+        Command::Diff(args) => command::diff::run(*args).await,
         Command::Probe(args) => probe_command(args).await,
         Command::List { filter } => Ok(list(filter)),
         Command::Explain { id } => explain(&id),
@@ -151,22 +169,13 @@ async fn audit(args: AuditArgs) -> Result<ExitCode, String> {
         cleanup: !args.no_cleanup,
         patience: Patience::new(args.patience),
     };
-    let suite = Suite::new(options).with_progress(Arc::new(progress::Shown::new()));
-    if suite.selected().is_empty() {
+    if Suite::new(options.clone()).selected().is_empty() && !args.hardening.selects_any(&options) {
         return Err(format!(
             "no check matches {:?}; `grasp-audit list` shows all",
             args.filter.unwrap_or_default()
         ));
     }
-    let report = suite.run(&args.url.unwrap_or_default()).await.map_err(|error| error.to_string())?;
-    print!("{}", terminal::render(&report, std::io::stdout().is_terminal()));
-    if let Some(path) = &args.json {
-        write(path, &report.to_json().map_err(|error| error.to_string())?)?;
-    }
-    if let Some(path) = &args.junit {
-        write(path, &junit::render(&report).map_err(|error| error.to_string())?)?;
-    }
-    Ok(ExitCode::from(report.exit_code()))
+    command::audit::run(&args.urls, &options, &args.reports, &args.hardening).await
 }
 
 async fn probe_command(args: ProbeArgs) -> Result<ExitCode, String> {
@@ -212,14 +221,19 @@ fn list(filter: Option<String>) -> ExitCode {
             println!("         {:<52} {}{patient}", check.id, check.title);
         }
     }
+    command::hardening::list(filter);
     ExitCode::SUCCESS
 }
 
 fn explain(id: &str) -> Result<ExitCode, String> {
+    if let Some(case) = hardening::case(id) {
+        command::hardening::explain(&case);
+        return Ok(ExitCode::SUCCESS);
+    }
     let checks = specs::all();
     let requirement = checks.iter().find(|check| check.id == id).map_or(id, |check| check.requirement);
     let row = catalogue::requirement(requirement).ok_or_else(|| {
-        format!("`{id}` is neither a requirement nor a check; `grasp-audit list` shows all")
+        format!("`{id}` is neither a requirement nor a check nor a case of --hardening; `grasp-audit list` shows all")
     })?;
     println!("{} ({}, {})\n\n{}\n", row.id, row.level, catalogue::heading(row.section()), row.text);
     println!("Examined by:");
@@ -241,8 +255,4 @@ fn absolute(path: Option<PathBuf>) -> Result<Option<PathBuf>, String> {
 fn parse_key(text: &str) -> Result<Keys, String> {
     Keys::parse(text)
         .map_err(|error| format!("--nsec is no secret key ({error}); give nsec1… or 64 hex digits"))
-}
-
-fn write(path: &Path, text: &str) -> Result<(), String> {
-    std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }

@@ -2,8 +2,11 @@
 
 use std::io::IsTerminal;
 
+use grasp_audit::hardening::report::CaseReport;
+use grasp_audit::hardening::{Case, Grade};
 use grasp_audit::report::CheckReport;
-use grasp_audit::{Check, Progress, Verdict};
+use grasp_audit::report::outcome::Outcome;
+use grasp_audit::{Check, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Shows progress on standard error.
@@ -34,21 +37,34 @@ impl Progress for Shown {
     }
 
     fn check_ends(&self, report: &CheckReport) {
-        let verdict = match report.verdict {
-            Verdict::Pass => "pass",
-            Verdict::Fail { .. } => "FAIL",
-            Verdict::Skip { .. } => "skip",
-            Verdict::Warn { .. } => "warn",
-            Verdict::Error { .. } => "ERR ",
-        };
+        let verdict = report.outcome().mark();
         match &self.0 {
             Some(bar) => {
-                if matches!(report.verdict, Verdict::Fail { .. } | Verdict::Error { .. }) {
+                if matches!(report.outcome(), Outcome::Fail | Outcome::Error) {
                     bar.println(format!("{verdict} {}", report.id));
                 }
                 bar.inc(1);
             }
             None => eprintln!("{verdict} {} ({} ms)", report.id, report.duration_ms),
+        }
+    }
+
+    fn case_begins(&self, case: &Case) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(case.id.clone());
+        }
+    }
+
+    fn case_ends(&self, report: &CaseReport) {
+        let line = format!("{:<9} {} ({} ms)", report.grade.word(), report.id, report.duration_ms);
+        match &self.0 {
+            Some(bar) => {
+                if matches!(report.grade, Grade::Weak { .. } | Grade::Error { .. }) {
+                    bar.println(line);
+                }
+                bar.inc(1);
+            }
+            None => eprintln!("{line}"),
         }
     }
 

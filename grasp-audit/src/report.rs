@@ -1,19 +1,32 @@
-//! The result of a run as data, and its forms: terminal, JSON, JUnit.
+//! The result of a run as data, and its forms: terminal, JSON, JUnit, Markdown, HTML, a badge.
 
+pub mod badge;
+pub mod baseline;
+pub mod comparison;
+pub mod html;
 pub mod junit;
+pub mod markdown;
+pub mod outcome;
+pub mod outline;
 pub mod terminal;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use self::baseline::Baseline;
+use self::outcome::Outcome;
+use crate::attachment::Attachment;
 use crate::catalogue::{self, Level};
 use crate::check::{Check, Verdict};
+use crate::document::Document;
+use crate::hardening::HardeningReport;
 use crate::target::Target;
-use crate::target::transcript::Entry;
+use crate::target::transcript::{Entry, Traffic, Transcript};
 
 /// How many things of a kind there were.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Checks that passed.
     pub passed: usize,
@@ -30,7 +43,7 @@ pub struct Totals {
 }
 
 /// What became of the events a check published.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cleanup {
     /// How many were taken by the server.
     pub published: usize,
@@ -47,12 +60,12 @@ impl Cleanup {
 }
 
 /// One check's result.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CheckReport {
     /// The check.
     pub id: String,
     /// The catalogue row.
-    pub requirement: &'static str,
+    pub requirement: String,
     /// How binding that is.
     pub level: Level,
     /// What the check does.
@@ -64,8 +77,14 @@ pub struct CheckReport {
     pub duration_ms: u64,
     /// What it left behind.
     pub cleanup: Cleanup,
+    /// How many messages went over the wire, by kind of conversation: `http`, `ws`, `git`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub traffic: BTreeMap<String, Traffic>,
+    /// Evidence that the check has put beside the wire, whatever its verdict.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
     /// What went over the wire; empty for what passed.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transcript: Vec<Entry>,
 }
 
@@ -76,85 +95,138 @@ impl CheckReport {
         check: &Check,
         verdict: Verdict,
         duration: Duration,
-        transcript: Vec<Entry>,
+        transcript: &Transcript,
         cleanup: Cleanup,
     ) -> Self {
-        let telling = matches!(verdict, Verdict::Fail { .. } | Verdict::Error { .. } | Verdict::Warn { .. });
+        let telling = !matches!(verdict.outcome(), Outcome::Pass | Outcome::Skip);
         Self {
             id: check.id.clone(),
-            requirement: check.requirement,
+            requirement: check.requirement.to_owned(),
             level: check.level(),
             title: check.title.clone(),
             verdict,
-            duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+            duration_ms: milliseconds(duration),
             cleanup,
-            transcript: if telling { transcript } else { Vec::new() },
+            traffic: transcript.traffic(),
+            attachments: transcript.attachments(),
+            transcript: if telling { transcript.entries() } else { Vec::new() },
         }
+    }
+
+    /// How it ended, without the words.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        self.verdict.outcome()
     }
 }
 
 /// A whole run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
-    /// Version of this suite.
-    pub suite: &'static str,
+    /// [`Report::FORMAT`].
+    pub format: String,
+    /// [`Report::SCHEMA`] of the suite that wrote it.
+    pub schema: u32,
+    /// Version of the suite.
+    pub suite: String,
     /// Revision of the catalogue.
-    pub catalogue: &'static str,
+    pub catalogue: String,
     /// The server's URL.
     pub url: String,
     /// `name` and `software version` as its NIP-11 document has them.
     pub server: String,
-    /// When it began, the server's unix time in seconds.
+    /// When it began, unix time in seconds by the auditor's clock.
     pub started: u64,
     /// How long it took, milliseconds.
     pub duration_ms: u64,
+    /// Only checks whose id matches this were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
     /// How it went.
     pub totals: Totals,
+    /// How it went beside an earlier report, when one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
     /// Every check in the order of the specification.
     pub checks: Vec<CheckReport>,
+    /// How the server stood hostile input, when that was asked for. It decides nothing about conformance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardening: Option<HardeningReport>,
+}
+
+impl Document for Report {
+    const FORMAT: &'static str = "grasp-audit/report";
+    const SCHEMA: u32 = 1;
+    const MADE_BY: &'static str = "`grasp-audit audit URL --json FILE`";
 }
 
 impl Report {
     /// Sums the results up.
     #[must_use]
     pub fn new(target: &Target, started: u64, duration: Duration, checks: Vec<CheckReport>) -> Self {
-        let mut totals = Totals::default();
-        for check in &checks {
-            match (&check.verdict, check.level) {
-                (Verdict::Pass, _) => totals.passed += 1,
-                (Verdict::Fail { .. }, Level::Must) => totals.failed_must += 1,
-                (Verdict::Fail { .. }, _) => totals.failed_other += 1,
-                (Verdict::Skip { .. }, _) => totals.skipped += 1,
-                (Verdict::Warn { .. }, _) => totals.warned += 1,
-                (Verdict::Error { .. }, _) => totals.errors += 1,
-            }
-        }
         let fact = |name: &str| {
             target.nip11.as_ref().and_then(|document| document[name].as_str()).unwrap_or_default()
         };
         Self {
-            suite: env!("CARGO_PKG_VERSION"),
-            catalogue: catalogue::REVISION,
+            format: Self::FORMAT.to_owned(),
+            schema: Self::SCHEMA,
+            suite: env!("CARGO_PKG_VERSION").to_owned(),
+            catalogue: catalogue::REVISION.to_owned(),
             url: target.url.base(),
             server: format!("{} {} {}", fact("name"), fact("software"), fact("version")).trim().to_owned(),
             started,
-            duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-            totals,
+            duration_ms: milliseconds(duration),
+            filter: None,
+            totals: Totals::of(&checks),
+            baseline: None,
             checks,
+            hardening: None,
         }
     }
 
-    /// 0: every MUST passed or was skipped with a reason. 1: a MUST failed. 2: a check could not be carried out,
-    /// or there was none.
+    /// Without a baseline: 0 when every MUST passed or was skipped with a reason, 1 when a MUST failed, 2 when a check
+    /// could not be carried out or nothing was examined. With one, [`Baseline::exit_code`] decides. Hardening changes
+    /// nothing about it.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        if self.totals.failed_must > 0 {
+        if self.checks.is_empty() {
+            if self.hardening.is_some() { 0 } else { 2 }
+        } else if let Some(baseline) = &self.baseline {
+            baseline.exit_code()
+        } else if self.totals.failed_must > 0 {
             1
-        } else if self.totals.errors > 0 || self.checks.is_empty() {
+        } else if self.totals.errors > 0 {
             2
         } else {
             0
         }
+    }
+
+    /// The verdict on the server in one sentence; it says the same as [`Report::exit_code`].
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match (&self.baseline, self.exit_code()) {
+            (Some(baseline), 1) => {
+                let worse = baseline.of(baseline::Kind::Worse).count();
+                format!(
+                    "{worse} {} worse than in the baseline",
+                    if worse == 1 { "check got" } else { "checks got" }
+                )
+            }
+            (Some(_), 0) => "nothing got worse than in the baseline".to_owned(),
+            (None, 0) => "every MUST that was examined holds".to_owned(),
+            (None, 1) => "a MUST does not hold".to_owned(),
+            _ => "no verdict: not everything could be examined".to_owned(),
+        }
+    }
+
+    /// How many events were taken by the server, and how many of them deleted again.
+    #[must_use]
+    pub fn cleanup(&self) -> Cleanup {
+        self.checks.iter().fold(Cleanup::default(), |sum, check| Cleanup {
+            published: sum.published + check.cleanup.published,
+            deleted: sum.deleted + check.cleanup.deleted,
+        })
     }
 
     /// The whole report as JSON.
@@ -164,4 +236,25 @@ impl Report {
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self)
     }
+}
+
+impl Totals {
+    fn of(checks: &[CheckReport]) -> Self {
+        let mut totals = Self::default();
+        for check in checks {
+            *match (check.outcome(), check.level) {
+                (Outcome::Pass, _) => &mut totals.passed,
+                (Outcome::Fail, Level::Must) => &mut totals.failed_must,
+                (Outcome::Fail, _) => &mut totals.failed_other,
+                (Outcome::Skip, _) => &mut totals.skipped,
+                (Outcome::Warn, _) => &mut totals.warned,
+                (Outcome::Error, _) => &mut totals.errors,
+            } += 1;
+        }
+        totals
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 
 use grasp_fixtures::keys as fresh_keys;
 use nostr::key::Keys;
+use nostr::types::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::check::{Check, Verdict};
 use crate::context::{Context, Expiry, MARK};
+use crate::hardening::Case;
+use crate::hardening::report::CaseReport;
 use crate::ledger::Ledger;
 use crate::report::{CheckReport, Cleanup, Report};
 use crate::target::patience::Patience;
@@ -62,12 +65,16 @@ impl Default for Options {
 
 /// Is told how a run goes on.
 pub trait Progress: Send + Sync {
-    /// The run begins with that many checks.
+    /// The run begins with that many checks or cases.
     fn begins(&self, _checks: usize) {}
     /// A check begins.
     fn check_begins(&self, _check: &Check) {}
     /// A check has ended.
     fn check_ends(&self, _report: &CheckReport) {}
+    /// A hostile case begins.
+    fn case_begins(&self, _case: &Case) {}
+    /// A hostile case has ended.
+    fn case_ends(&self, _report: &CaseReport) {}
     /// The run is over.
     fn ends(&self) {}
 }
@@ -121,7 +128,7 @@ impl Suite {
         let target = Arc::new(
             Target::discover(url, self.options.ca.clone()).await?.with_patience(self.options.patience),
         );
-        let (started, clock) = (target.now(), Instant::now());
+        let (started, clock) = (Timestamp::now().as_secs(), Instant::now());
         let checks = self.selected();
         self.progress.begins(checks.len());
         let permits = Arc::new(Semaphore::new(self.options.jobs.max(1)));
@@ -147,7 +154,8 @@ impl Suite {
         self.progress.ends();
         reports.sort_by_key(|(position, _)| *position);
         let reports = reports.into_iter().map(|(_, report)| report).collect();
-        Ok(Report::new(&target, started, clock.elapsed(), reports))
+        let report = Report::new(&target, started, clock.elapsed(), reports);
+        Ok(Report { filter: options.filter.clone(), ..report })
     }
 }
 
@@ -195,7 +203,7 @@ async fn run_one(check: &Check, target: Arc<Target>, options: &Options) -> Check
     let duration = clock.elapsed();
     let cleanup =
         if options.cleanup { clean_up(&target, &ledger).await } else { Cleanup::left(ledger.len()) };
-    CheckReport::new(check, verdict, duration, transcript.entries(), cleanup)
+    CheckReport::new(check, verdict, duration, &transcript, cleanup)
 }
 
 fn not_now(check: &Check, target: &Target, options: &Options) -> Option<String> {
@@ -231,24 +239,32 @@ fn broken(error: tokio::task::JoinError) -> String {
     }
 }
 
-async fn clean_up(target: &Target, ledger: &Ledger) -> Cleanup {
+/// Deletes what a ledger holds, as far as the server agrees.
+pub(crate) async fn clean_up(target: &Target, ledger: &Ledger) -> Cleanup {
     let mut cleanup = Cleanup::left(ledger.len());
+    cleanup.deleted = take_back(target, ledger).await;
+    cleanup
+}
+
+/// Deletes what the ledger remembers; how many events that were.
+pub(crate) async fn take_back(target: &Target, ledger: &Ledger) -> usize {
+    let mut deleted = 0;
     if ledger.is_empty() {
-        return cleanup;
+        return deleted;
     }
     let work = async {
         let relay = Relay::connect(target, Arc::new(Transcript::new()), "cleanup".to_owned()).await.ok()?;
         for (deletion, count) in ledger.deletions(target.now()) {
             let event = serde_json::to_value(deletion).ok()?;
             if relay.publish(&event).await.ok()?.accepted {
-                cleanup.deleted += count;
+                deleted += count;
             }
         }
         Some(())
     };
     // best effort: what is left is in the report
     let _ = tokio::time::timeout(CLEANUP_WITHIN, work).await;
-    cleanup
+    deleted
 }
 
 #[cfg(test)]

@@ -164,7 +164,7 @@ async fn a_relay_without_git_fails_what_needs_git() {
     let text = told(&report);
     assert_eq!(report.exit_code(), 1, "{text}");
     assert!(text.contains("expected:") && text.contains("git push"), "{text}");
-    assert!(junit::render(&report).unwrap().contains("<failure"));
+    assert!(junit::render(&[&report]).unwrap().contains("<failure"));
     let json: Value = serde_json::from_str(&report.to_json().unwrap()).unwrap();
     assert_eq!(json["checks"][0]["verdict"], "fail");
     assert_eq!(json["totals"]["failed_must"], 1);

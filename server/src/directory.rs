@@ -6,6 +6,7 @@ use nostr::event::EventId;
 use nostr::key::PublicKey;
 
 use crate::admission::Hosted;
+use crate::fault;
 use crate::nip34::{Coordinate, Identifier};
 
 /// What is known of a repository.
@@ -81,7 +82,16 @@ impl Directory {
     /// Whether somebody owns or maintains a repository that is known here.
     #[must_use]
     pub fn knows(&self, person: &PublicKey) -> bool {
-        self.people.contains_key(person)
+        let owns = || self.repositories.keys().any(|known| known.owner == *person);
+        (!fault::is("maintainers-unknown") || owns())
+            && self.people.contains_key(person)
+            && !(fault::is("owners-unknown") && owns())
+    }
+
+    /// Whether anybody's repository of this identifier is known here.
+    #[must_use]
+    pub fn knows_identifier(&self, identifier: &Identifier) -> bool {
+        self.owners.contains_key(identifier)
     }
 
     /// The other hosted repositories of the same identifier.
@@ -93,6 +103,15 @@ impl Directory {
             .map(|owner| Coordinate::new(*owner, of.identifier.clone()))
             .filter(|repository| self.standing(repository).is_some_and(|standing| standing.hosted))
             .collect()
+    }
+
+    /// Whether a repository of this identifier is hosted here, served or waiting.
+    #[must_use]
+    pub fn hosts(&self, identifier: &Identifier) -> bool {
+        let owners = self.owners.get(identifier).into_iter().flatten();
+        owners
+            .map(|owner| Coordinate::new(*owner, identifier.clone()))
+            .any(|repository| self.standing(&repository).is_some_and(|standing| standing.hosted))
     }
 
     /// How many repositories are hosted here.

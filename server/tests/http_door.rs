@@ -106,6 +106,7 @@ async fn open_with(rooms: Arc<Rooms>, limits: Limits, proxies: &[&str]) -> Door 
         name: "Test".to_owned(),
         description: "For tests".to_owned(),
         owner: Coordinate::from_path(NPUB, "x.git").unwrap().owner,
+        contributions: true,
     };
     let trusted_proxies = proxies.iter().map(|network| network.parse().unwrap()).collect();
     let services =

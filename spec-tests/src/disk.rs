@@ -13,6 +13,12 @@ pub fn repositories(git_data: &Path) -> Vec<PathBuf> {
     owners.flat_map(|owner| folders(&owner)).collect()
 }
 
+/// The contributors' repositories below a git data folder.
+#[must_use]
+pub fn contributed(git_data: &Path) -> Vec<PathBuf> {
+    folders(&git_data.join("prs")).iter().flat_map(|owner| folders(owner)).collect()
+}
+
 /// The families below a git data folder.
 #[must_use]
 pub fn families(git_data: &Path) -> Vec<PathBuf> {

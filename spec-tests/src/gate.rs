@@ -17,8 +17,9 @@ pub const MAY_SKIP: &[(&str, &str)] = &[
     ("G01/nip11/limits/max-content-length", "the server bounds messages, not contents"),
 ];
 
-/// Checks that a guest tries out on small limits only: they need a server with such.
-pub const NEED_SMALL_LIMITS: &[&str] = &["G01/nip11/limits/max-limit", "G01/nip11/limits/default-limit"];
+/// Checks that need another server: a guest tries out limits only when they are small, and what is optional can be off.
+pub const NEED_THE_PLAIN_SERVER: &[&str] =
+    &["G01/nip11/limits/max-limit", "G01/nip11/limits/default-limit", "G06/advertised/off"];
 
 /// Expiry of the servers on which the patient checks run: long enough for what a check does before it.
 pub const EXPIRY: Expiry = Expiry { purgatory: Duration::from_secs(15), nostr_ref: Duration::from_secs(12) };

@@ -40,9 +40,16 @@ fn is_in_state(name: &str) -> bool {
 /// # Panics
 /// When the server gives no answer.
 pub async fn refs(target: &Target, owner: &PublicKey, identifier: &str) -> Option<Refs> {
+    refs_at(target, &repository_path(owner, identifier)).await
+}
+
+/// The same of the repository at a path.
+///
+/// # Panics
+/// When the server gives no answer.
+pub async fn refs_at(target: &Target, path: &str) -> Option<Refs> {
     let http = HttpClient::new(target.url.clone(), target.dialer.clone(), Transcript::new().into());
-    let path = repository_path(owner, identifier);
-    let (response, listed) = smart_http::ls_refs(&http, &path).await.expect("the server answers");
+    let (response, listed) = smart_http::ls_refs(&http, path).await.expect("the server answers");
     if response.status == 404 {
         return None;
     }

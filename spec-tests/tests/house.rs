@@ -41,6 +41,7 @@ impl Home {
             curation: Curation::default(),
             patience: Patience::default(),
             bounds: Bounds::default(),
+            contributions: false,
             clock: clock.clone(),
         };
         let feed = Arc::new(Feed::new(clock.clone()));

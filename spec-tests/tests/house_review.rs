@@ -49,6 +49,7 @@ impl Home {
             curation: Curation::default(),
             patience: Patience::default(),
             bounds,
+            contributions: false,
             clock: clock.clone(),
         };
         let feed = Arc::new(Feed::new(clock.clone()));

@@ -14,7 +14,7 @@ use grasp_audit::{Options, Report, Suite, specs};
 use rustix::process::{Pid, Signal, kill_process};
 use spec_tests::container::{Container, Wanted};
 use spec_tests::engine::{self, docker};
-use spec_tests::gate::{self, EXPIRY, MAY_SKIP, NEED_SMALL_LIMITS};
+use spec_tests::gate::{self, EXPIRY, MAY_SKIP, NEED_THE_PLAIN_SERVER};
 use spec_tests::instance::{context, eventually};
 use spec_tests::{Backend, Setup, process};
 
@@ -47,7 +47,7 @@ fn has_image(test: &str) -> bool {
 
 /// A container of our server that knows its name.
 fn ours() -> Wanted {
-    Wanted::new(SERVER, 7334).set("NGIT_DOMAIN", "{authority}")
+    Wanted::new(SERVER, 7334).set("NGIT_DOMAIN", "{authority}").set("NGIT_GRASP06_ENABLE", "true")
 }
 
 async fn start(wanted: Wanted) -> Container {
@@ -80,7 +80,7 @@ fn holds(report: &Report, container: &Container) {
         shown()
     );
     for check in &report.checks {
-        let listed = MAY_SKIP.iter().map(|(id, _)| id).chain(NEED_SMALL_LIMITS).any(|id| *id == check.id);
+        let listed = MAY_SKIP.iter().map(|(id, _)| id).chain(NEED_THE_PLAIN_SERVER).any(|id| *id == check.id);
         assert!(
             listed || !matches!(check.verdict, Verdict::Skip { .. }),
             "{} is skipped\n{}",

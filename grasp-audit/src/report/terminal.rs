@@ -1,10 +1,14 @@
 //! The report for a person: section, requirement with its level, checks; failures with the wire; a summary.
 
-use std::fmt::Write;
+use std::io::IsTerminal as _;
 
+use super::baseline::{Baseline, Kind};
+use super::outcome::Outcome;
+use super::outline::outline;
 use super::{CheckReport, Report};
-use crate::catalogue::{self, REQUIREMENTS};
+use crate::calendar::minute;
 use crate::check::Verdict;
+use crate::escape::visible;
 use crate::target::transcript::{Direction, Entry};
 
 /// How many of a transcript's last entries are shown.
@@ -12,30 +16,65 @@ const SHOWN_ENTRIES: usize = 24;
 /// How many characters of one entry are shown.
 const SHOWN_TEXT: usize = 700;
 
+/// Whether standard output takes colours.
+#[must_use]
+pub fn takes_colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Colours, or none.
+#[derive(Debug, Clone, Copy)]
+pub struct Paint(pub bool);
+
+impl Paint {
+    /// Green.
+    #[must_use]
+    pub fn good(self, text: &str) -> String {
+        self.with(32, text)
+    }
+
+    /// Red.
+    #[must_use]
+    pub fn bad(self, text: &str) -> String {
+        self.with(31, text)
+    }
+
+    /// Yellow.
+    #[must_use]
+    pub fn odd(self, text: &str) -> String {
+        self.with(33, text)
+    }
+
+    /// The colour of an outcome.
+    #[must_use]
+    pub fn of(self, outcome: Outcome, text: &str) -> String {
+        match outcome {
+            Outcome::Pass => self.good(text),
+            Outcome::Fail | Outcome::Error => self.bad(text),
+            Outcome::Skip | Outcome::Warn => self.odd(text),
+        }
+    }
+
+    fn with(self, code: u8, text: &str) -> String {
+        if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
 /// The report as text; `colour` adds terminal colours.
 #[must_use]
 pub fn render(report: &Report, colour: bool) -> String {
-    let mut page = Page { text: String::new(), colour };
-    page.line(&format!(
-        "GRASP audit of {} ({})",
-        report.url,
-        if report.server.is_empty() { "no name" } else { &report.server }
-    ));
-    page.line(&format!("suite {}, catalogue {}", report.suite, report.catalogue));
-    let mut section = "";
-    for row in REQUIREMENTS {
-        let checks: Vec<&CheckReport> =
-            report.checks.iter().filter(|check| check.requirement == row.id).collect();
-        if checks.is_empty() {
-            continue;
-        }
-        if row.section() != section {
-            section = row.section();
-            page.line(&format!("\n{section}  {}", catalogue::heading(section)));
-        }
-        page.line(&format!("  {:<6} {}", row.level, row.id));
-        for check in checks {
-            page.check(check);
+    let mut page = Page { text: String::new(), paint: Paint(colour) };
+    let server = if report.server.is_empty() { "no name".to_owned() } else { visible(&report.server) };
+    page.line(&format!("GRASP audit of {} ({server})", report.url));
+    let made = minute(report.started);
+    page.line(&format!("suite {}, catalogue {}, begun {made}", report.suite, report.catalogue));
+    for section in outline(report) {
+        page.line(&format!("\n{}  {}", section.id, section.heading));
+        for row in section.rows {
+            page.line(&format!("  {:<6} {}", row.level, row.id));
+            for check in row.checks {
+                page.check(check);
+            }
         }
     }
     page.failures(report);
@@ -43,9 +82,46 @@ pub fn render(report: &Report, colour: bool) -> String {
     page.text
 }
 
+/// What went over the wire, for reading: the last entries, each cut when it is long, control characters visible.
+#[must_use]
+pub fn wire(entries: &[Entry]) -> String {
+    let hidden = entries.len().saturating_sub(SHOWN_ENTRIES);
+    let mut text = String::new();
+    if hidden > 0 {
+        text.push_str(&format!("({hidden} earlier entries are in the JSON report)\n"));
+    }
+    for entry in &entries[hidden..] {
+        let head = format!("{:>6} ms {:<5} {} ", entry.at_ms, entry.channel, arrow(entry.direction));
+        text.push_str(&head);
+        text.push_str(&indented(&shortened(&entry.text, SHOWN_TEXT), 16));
+        text.push('\n');
+    }
+    text
+}
+
+/// The first `length` characters of a text, with a sign when that is not all.
+#[must_use]
+pub fn shortened(text: &str, length: usize) -> String {
+    let mut kept: String = text.chars().take(length).collect();
+    if kept.len() < text.len() {
+        kept.push('…');
+    }
+    kept
+}
+
+/// Who said it, as an arrow.
+#[must_use]
+pub const fn arrow(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Sent => "→",
+        Direction::Received => "←",
+        Direction::Note => "·",
+    }
+}
+
 struct Page {
     text: String,
-    colour: bool,
+    paint: Paint,
 }
 
 impl Page {
@@ -54,27 +130,14 @@ impl Page {
         self.text.push('\n');
     }
 
-    fn paint(&self, code: u8, text: &str) -> String {
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
-    }
-
-    fn mark(&self, verdict: &Verdict) -> String {
-        match verdict {
-            Verdict::Pass => self.paint(32, "pass"),
-            Verdict::Fail { .. } => self.paint(31, "FAIL"),
-            Verdict::Skip { .. } => self.paint(33, "skip"),
-            Verdict::Warn { .. } => self.paint(33, "warn"),
-            Verdict::Error { .. } => self.paint(31, "ERR "),
-        }
+    fn mark(&self, check: &CheckReport) -> String {
+        self.paint.of(check.outcome(), check.outcome().mark())
     }
 
     fn check(&mut self, check: &CheckReport) {
-        self.line(&format!("    {}  {}", self.mark(&check.verdict), check.title));
-        match &check.verdict {
-            Verdict::Skip { why: remark } | Verdict::Warn { text: remark } => {
-                self.line(&format!("          {remark}"))
-            }
-            _ => {}
+        self.line(&format!("    {}  {}", self.mark(check), check.title));
+        if let Verdict::Skip { why: remark } | Verdict::Warn { text: remark } = &check.verdict {
+            self.line(&format!("          {}", visible(remark)));
         }
     }
 
@@ -85,46 +148,51 @@ impl Page {
                 Verdict::Error { text } => ("the check can be carried out", text.as_str()),
                 _ => continue,
             };
-            self.line(&format!("\n{} {} ({})", self.mark(&check.verdict), check.id, check.level));
+            self.line(&format!("\n{} {} ({})", self.mark(check), check.id, check.level));
             self.line(&format!("  {}", check.title));
             self.line(&format!("  expected: {}", indented(expected, 12)));
             self.line(&format!("  seen:     {}", indented(seen, 12)));
-            self.transcript(&check.transcript);
+            if !check.transcript.is_empty() {
+                self.line("  on the wire:");
+                self.line(&format!("    {}", indented(&wire(&check.transcript), 4)));
+            }
         }
     }
 
-    fn transcript(&mut self, entries: &[Entry]) {
-        let hidden = entries.len().saturating_sub(SHOWN_ENTRIES);
-        if hidden > 0 {
-            self.line(&format!("  on the wire ({hidden} earlier entries are in the JSON report):"));
-        } else if !entries.is_empty() {
-            self.line("  on the wire:");
+    fn baseline(&mut self, baseline: &Baseline) {
+        self.line(&format!("\ncompared with {}", visible(&baseline.description())));
+        for remark in &baseline.remarks {
+            self.line(&format!("  note: {}", visible(remark)));
         }
-        for entry in &entries[hidden..] {
-            let arrow = match entry.direction {
-                Direction::Sent => "→",
-                Direction::Received => "←",
-                Direction::Note => "·",
-            };
-            let mut text: String = entry.text.chars().take(SHOWN_TEXT).collect();
-            if text.len() < entry.text.len() {
-                text.push('…');
+        for kind in Kind::ALL {
+            let changes: Vec<_> = baseline.of(kind).collect();
+            if changes.is_empty() {
+                continue;
             }
-            let head = format!("    {:>6} ms {:<5} {arrow} ", entry.at_ms, entry.channel);
-            let text = indented(&text, 20);
-            self.line(&format!("{head}{text}"));
+            let heading = format!("{} {}", changes.len(), kind.heading());
+            let heading = match kind {
+                Kind::Worse | Kind::Broken => self.paint.bad(&heading),
+                Kind::Better => self.paint.good(&heading),
+                _ => heading,
+            };
+            self.line(&format!("  {heading}"));
+            for change in changes {
+                let word = |outcome: Option<Outcome>| outcome.map_or("not there", Outcome::word);
+                let (before, now) = (word(change.before), word(change.now));
+                self.line(&format!("    {:<6} {}  {before} → {now}", change.level, visible(&change.id)));
+            }
+        }
+        if baseline.not_asked > 0 {
+            self.line(&format!(
+                "  {} checks of the baseline were not asked for (--filter)",
+                baseline.not_asked
+            ));
         }
     }
 
     fn summary(&mut self, report: &Report) {
-        let totals = &report.totals;
-        let (published, deleted) = report.checks.iter().fold((0, 0), |(published, deleted), check| {
-            (published + check.cleanup.published, deleted + check.cleanup.deleted)
-        });
-        let mut summary = String::new();
-        // writing to a String cannot fail
-        let _ = write!(
-            summary,
+        let (totals, cleanup) = (&report.totals, report.cleanup());
+        self.line(&format!(
             "\n{} checks in {:.1} s: {} passed, {} failed a MUST, {} failed something weaker, {} skipped, {} with a remark, {} could not be carried out",
             report.checks.len(),
             report.duration_ms as f64 / 1000.0,
@@ -134,20 +202,24 @@ impl Page {
             totals.skipped,
             totals.warned,
             totals.errors,
-        );
-        self.line(&summary);
-        if published > 0 {
-            self.line(&format!("published {published} events, {deleted} of them deleted again (NIP-09)"));
+        ));
+        if cleanup.published > 0 {
+            self.line(&format!(
+                "published {} events, {} of them deleted again (NIP-09)",
+                cleanup.published, cleanup.deleted
+            ));
         }
-        let verdict = match report.exit_code() {
-            0 => self.paint(32, "every MUST that was examined holds"),
-            1 => self.paint(31, "a MUST does not hold"),
-            _ => self.paint(31, "no verdict: not everything could be examined"),
-        };
-        self.line(&verdict);
+        if let Some(baseline) = &report.baseline {
+            self.baseline(baseline);
+        }
+        let sentence = report.sentence();
+        let sentence =
+            if report.exit_code() == 0 { self.paint.good(&sentence) } else { self.paint.bad(&sentence) };
+        self.line(&sentence);
     }
 }
 
-fn indented(text: &str, by: usize) -> String {
-    text.trim_end().replace('\n', &format!("\n{}", " ".repeat(by)))
+/// The text with every line but the first moved in, control characters visible.
+pub(crate) fn indented(text: &str, by: usize) -> String {
+    visible(text.trim_end()).replace('\n', &format!("\n{}", " ".repeat(by)))
 }

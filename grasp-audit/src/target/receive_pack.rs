@@ -70,8 +70,22 @@ impl PushReport {
     }
 }
 
-/// `POST <repository>/git-receive-pack` with these commands and this pack (none for deletions alone). Asks for
-/// `report-status` without a side-band, so that the report is the body.
+/// The body of a push: these commands and this pack. Asks for `report-status` without a side-band, so that the report is
+/// the body of the answer.
+#[must_use]
+pub fn request(commands: &[Command], pack: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (position, Command { old, new, name }) in commands.iter().enumerate() {
+        let capabilities = if position == 0 { "\0 report-status delete-refs agent=grasp-audit" } else { "" };
+        body.extend(line(&format!("{old} {new} {name}{capabilities}")));
+    }
+    body.extend(b"0000");
+    body.extend(pack);
+    body
+}
+
+/// `POST <repository>/git-receive-pack` with these commands and this pack (none for deletions alone), as [`request`] has
+/// it.
 ///
 /// # Errors
 /// When no response came; a body that is no report is an empty report.
@@ -81,13 +95,7 @@ pub async fn receive_pack(
     commands: &[Command],
     pack: &[u8],
 ) -> Result<PushReport, HttpError> {
-    let mut body = Vec::new();
-    for (position, Command { old, new, name }) in commands.iter().enumerate() {
-        let capabilities = if position == 0 { "\0 report-status delete-refs agent=grasp-audit" } else { "" };
-        body.extend(line(&format!("{old} {new} {name}{capabilities}")));
-    }
-    body.extend(b"0000");
-    body.extend(pack);
+    let body = request(commands, pack);
     let response = post(http, repository, body).await?;
     let lines = decode(&response.body)
         .unwrap_or_default()

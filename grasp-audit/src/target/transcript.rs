@@ -1,9 +1,12 @@
 //! What went over the wire during one check, in order, with times; bounded.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::attachment::{Attachment, MAX_ATTACHMENTS};
 
 /// How many entries are kept: the first ones go when there are more.
 const MAX_ENTRIES: usize = 400;
@@ -11,7 +14,7 @@ const MAX_ENTRIES: usize = 400;
 const MAX_TEXT: usize = 2_000;
 
 /// Who said it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// The auditor to the server.
@@ -23,7 +26,7 @@ pub enum Direction {
 }
 
 /// One message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Milliseconds since the check began.
     pub at_ms: u64,
@@ -35,11 +38,38 @@ pub struct Entry {
     pub text: String,
 }
 
+/// How many messages went each way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// The auditor to the server.
+    pub sent: usize,
+    /// The server to the auditor.
+    pub received: usize,
+}
+
+#[derive(Debug, Default)]
+struct Record {
+    entries: Vec<Entry>,
+    traffic: BTreeMap<String, Traffic>,
+    attachments: Vec<Attachment>,
+}
+
+impl Record {
+    fn count(&mut self, channel: &str, direction: Direction) {
+        let kind = channel.split(' ').next().unwrap_or(channel).to_owned();
+        match direction {
+            Direction::Sent => self.traffic.entry(kind).or_default().sent += 1,
+            Direction::Received => self.traffic.entry(kind).or_default().received += 1,
+            Direction::Note => {}
+        }
+    }
+}
+
 /// The record of one check.
 #[derive(Debug)]
 pub struct Transcript {
     began: Instant,
-    entries: Mutex<Vec<Entry>>,
+    record: Mutex<Record>,
 }
 
 impl Default for Transcript {
@@ -52,7 +82,7 @@ impl Transcript {
     /// An empty record that begins now.
     #[must_use]
     pub fn new() -> Self {
-        Self { began: Instant::now(), entries: Mutex::new(Vec::new()) }
+        Self { began: Instant::now(), record: Mutex::default() }
     }
 
     /// Records what the auditor said.
@@ -73,7 +103,27 @@ impl Transcript {
     /// Everything that was kept, oldest first.
     #[must_use]
     pub fn entries(&self) -> Vec<Entry> {
-        self.lock().clone()
+        self.lock().entries.clone()
+    }
+
+    /// How many messages there were by kind of conversation (`http`, `ws`, `git`), those that were not kept included.
+    #[must_use]
+    pub fn traffic(&self) -> BTreeMap<String, Traffic> {
+        self.lock().traffic.clone()
+    }
+
+    /// Puts a piece of evidence beside the record; past [`MAX_ATTACHMENTS`] it is left out.
+    pub fn attach(&self, attachment: Attachment) {
+        let mut record = self.lock();
+        if record.attachments.len() < MAX_ATTACHMENTS {
+            record.attachments.push(attachment);
+        }
+    }
+
+    /// What was put beside the record.
+    #[must_use]
+    pub fn attachments(&self) -> Vec<Attachment> {
+        self.lock().attachments.clone()
     }
 
     fn record(&self, channel: &str, direction: Direction, text: &str) {
@@ -81,11 +131,12 @@ impl Transcript {
         if kept.len() < text.len() {
             kept.push_str(&format!(" … ({} bytes in all)", text.len()));
         }
-        let mut entries = self.lock();
-        if entries.len() >= MAX_ENTRIES {
-            entries.remove(0);
+        let mut record = self.lock();
+        record.count(channel, direction);
+        if record.entries.len() >= MAX_ENTRIES {
+            record.entries.remove(0);
         }
-        entries.push(Entry {
+        record.entries.push(Entry {
             at_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             channel: channel.to_owned(),
             direction,
@@ -93,8 +144,8 @@ impl Transcript {
         });
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Entry>> {
-        self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -110,6 +161,7 @@ mod tests {
         }
         let entries = transcript.entries();
         assert_eq!(entries.len(), MAX_ENTRIES);
+        assert_eq!(transcript.traffic()["http"], Traffic { sent: MAX_ENTRIES + 5, received: 0 });
         assert!(entries[0].text.starts_with("5 ") && entries[0].text.len() < 2 * MAX_TEXT);
     }
 }

@@ -95,6 +95,12 @@ pub fn repository_path(owner: &PublicKey, identifier: &str) -> String {
     format!("/{npub}/{}.git", utf8_percent_encode(identifier, SEGMENT))
 }
 
+/// `/prs/<npub>/<percent-encoded identifier>.git`: a contributor's own repository (GRASP-06).
+#[must_use]
+pub fn contribution_path(contributor: &PublicKey, identifier: &str) -> String {
+    format!("/prs{}", repository_path(contributor, identifier))
+}
+
 fn split_authority(text: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (host, after) = rest.split_once(']')?;

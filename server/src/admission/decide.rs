@@ -1,5 +1,9 @@
 //! The rows of the decision table for announcements, states and pull requests.
 
+use std::collections::BTreeSet;
+
+use nostr::key::PublicKey;
+
 use super::family::{Family, Hosted, Slot, Standing, Versioned};
 use super::{Decision, Prefix, Refusal};
 use crate::fault;
@@ -19,9 +23,8 @@ pub struct AnnouncementDecision {
 #[must_use]
 pub fn announcement(family: &Family, new: &Announcement, service: &ServiceDomain) -> AnnouncementDecision {
     let mut listing = new.listing(service);
-    if fault::is("unlisted-taken") {
-        listing = Listing { clone: true, relay: true };
-    }
+    listing.clone |= fault::is("unlisted-taken") || fault::is("relay-suffices");
+    listing.relay |= fault::is("unlisted-taken") || fault::is("clone-suffices");
     let slot = family.announcements.get(&new.author);
     let version = (new.created_at, new.id);
     let stays = |decision| AnnouncementDecision { decision, retires: false };
@@ -29,16 +32,25 @@ pub fn announcement(family: &Family, new: &Announcement, service: &ServiceDomain
         return stays(decision);
     }
     if listing.complete() {
-        let served = slot.is_some_and(|slot| slot.served.is_some());
+        let served = slot.is_some_and(|slot| {
+            slot.served.is_some() || fault::is("replacements-served") && slot.waiting.is_some()
+        });
         return stays(if served { Decision::Serve } else { Decision::Wait });
     }
     // Whoever stays must be vouched for by somebody else's announcement that lists us.
     let others = family.hosted();
+    let vouches = |owner: &PublicKey, maintainers: &BTreeSet<PublicKey>| match () {
+        () if fault::is("co-maintainers-must-list") => false,
+        () if fault::is("co-maintainers-of-served-only") && !family.is_served(owner) => false,
+        () if fault::is("co-maintainers-are-anybody") => true,
+        () => maintainers.contains(&new.author),
+    };
     let vouched =
-        others.iter().any(|(owner, maintainers)| owner != &new.author && maintainers.contains(&new.author));
-    let retires = slot.and_then(Slot::newest).is_some_and(|known| known.hosted);
+        others.iter().any(|(owner, maintainers)| owner != &new.author && vouches(owner, maintainers));
+    let retires =
+        slot.and_then(Slot::newest).is_some_and(|known| known.hosted) && !fault::is("moving-away-ignored");
     let decision = if vouched {
-        Decision::Serve
+        if fault::is("co-maintainers-wait") { Decision::Wait } else { Decision::Serve }
     } else {
         Decision::Refuse(Refusal::new(Prefix::Blocked, unlisted(new, listing, service)))
     };
@@ -51,7 +63,9 @@ pub fn state(family: &Family, new: &State) -> Decision {
     if let Some(decision) = known(family.states.get(&new.author), (new.created_at, new.id)) {
         return decision;
     }
-    if family.hosted().values().any(|maintainers| maintainers.contains(&new.author)) {
+    let hosted = family.hosted();
+    let anybody = fault::is("anybody-signs-states") && !hosted.is_empty();
+    if anybody || hosted.values().any(|maintainers| maintainers.contains(&new.author)) {
         return Decision::Wait;
     }
     Decision::Refuse(Refusal::new(
@@ -64,15 +78,17 @@ pub fn state(family: &Family, new: &State) -> Decision {
     ))
 }
 
-/// Judges a pull request or an update of one. `served` and `waiting` say which of the repositories that it names are
-/// hosted here.
+/// Judges a pull request or an update of one. `contributed`: it names its author's own repository here, and this server
+/// takes those (GRASP-06). `served` and `waiting` say which of the repositories that it names are hosted here.
 #[must_use]
 pub fn pull_request(
     new: &PullRequest,
+    contributed: bool,
     served: impl Fn(&Coordinate) -> bool,
     waiting: impl Fn(&Coordinate) -> bool,
 ) -> Decision {
-    if new.repositories.iter().any(served) {
+    let welcome = fault::is("pull-requests-to-waiting") && new.repositories.iter().any(&waiting);
+    if contributed || welcome || new.repositories.iter().any(served) {
         return Decision::Wait;
     }
     let reason = if new.repositories.is_empty() {
@@ -94,6 +110,7 @@ fn known<T: Versioned>(
     match slot.map_or(Standing::Newest, |slot| slot.standing(version)) {
         Standing::Served => Some(Decision::Known { waiting: false }),
         Standing::Waiting => Some(Decision::Known { waiting: true }),
+        Standing::Older if fault::is("older-replacements-wait") => None,
         Standing::Older => Some(Decision::Refuse(Refusal::new(
             Prefix::Replaced,
             "a newer event of this kind, author and identifier is known here",

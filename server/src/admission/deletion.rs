@@ -6,6 +6,7 @@ use nostr::event::{Event, EventId};
 
 use super::related::Address;
 use super::{Prefix, Refusal};
+use crate::fault;
 use crate::nip34::tags::tags;
 
 /// The most things one deletion request can name.
@@ -31,9 +32,10 @@ impl Targets {
         for tag in tags(event) {
             let Some(value) = tag.get(1) else { continue };
             match tag[0].as_str() {
+                "e" if fault::is("first-deletion-only") && !targets.events.is_empty() => {}
                 "e" => targets.events.extend(EventId::from_hex(value).ok()),
                 "a" => match Address::parse(value) {
-                    Some(address) if address.author == event.pubkey => {
+                    Some(address) if address.author == event.pubkey || fault::is("anybody-deletes") => {
                         targets.addresses.insert(address);
                     }
                     Some(_) => foreign = true,

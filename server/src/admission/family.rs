@@ -6,6 +6,7 @@ use nostr::event::EventId;
 use nostr::key::PublicKey;
 use nostr::types::Timestamp;
 
+use crate::fault;
 use crate::nip34::maintainers::maintainer_set;
 use crate::nip34::state::newer;
 use crate::nip34::{Announcement, Coordinate, Identifier, PullRequest, State};
@@ -101,20 +102,30 @@ pub struct Family {
     pub states: BTreeMap<PublicKey, Slot<State>>,
     /// Pull requests and updates in purgatory that name a repository of this identifier.
     pub pulls: BTreeMap<EventId, PullRequest>,
+    /// Those of them that this service takes for its contributors' repositories (GRASP-06), hosted or not.
+    pub contributed: BTreeSet<EventId>,
 }
 
 impl Family {
     /// Nothing known yet.
     #[must_use]
     pub const fn new(identifier: Identifier) -> Self {
-        Self { identifier, announcements: BTreeMap::new(), states: BTreeMap::new(), pulls: BTreeMap::new() }
+        Self {
+            identifier,
+            announcements: BTreeMap::new(),
+            states: BTreeMap::new(),
+            pulls: BTreeMap::new(),
+            contributed: BTreeSet::new(),
+        }
     }
 
     /// The newest announcement of each author, as [`maintainer_set`] wants them.
     fn newest_announcements(&self) -> BTreeMap<PublicKey, &Announcement> {
         self.announcements
             .iter()
-            .filter_map(|(author, slot)| slot.newest().map(|known| (*author, &known.announcement)))
+            .filter_map(|(author, slot)| slot.newest().map(|known| (*author, known)))
+            .filter(|(_, known)| known.hosted || !fault::is("hosted-announcements-only"))
+            .map(|(author, known)| (author, &known.announcement))
             .collect()
     }
 

@@ -4,6 +4,7 @@ use nostr::event::{Event, EventId, Kind};
 use nostr::key::PublicKey;
 
 use super::{Prefix, Refusal};
+use crate::fault;
 use crate::nip34::Coordinate;
 use crate::nip34::tags::tags;
 
@@ -80,6 +81,10 @@ impl Relations {
         for tag in tags(event) {
             let name = tag[0].as_str();
             let Some(value) = tag.get(1) else { continue };
+            if is_overlooked(name, value) || fault::is("first-relation-only") && relations.names_an_address()
+            {
+                continue;
+            }
             let id = Some(value).filter(|value| value.len() == 64 && EVENT_TAGS.contains(&name));
             if let Some(id) = id.and_then(|id| EventId::from_hex(id).ok()) {
                 if relations.events.len() < MAX_RELATIONS {
@@ -101,10 +106,38 @@ impl Relations {
     }
 }
 
+impl Relations {
+    fn names_an_address(&self) -> bool {
+        !self.repositories.is_empty() || !self.addresses.is_empty()
+    }
+}
+
+/// Faults of the test build: a tag that names something and is not looked at.
+fn is_overlooked(name: &str, value: &str) -> bool {
+    let id = value.len() == 64;
+    match name {
+        "A" => fault::is("capital-a-ignored"),
+        "q" if id => fault::is("quoted-events-ignored"),
+        "q" => fault::is("quoted-addresses-ignored"),
+        "e" => fault::is("small-e-ignored"),
+        "E" => fault::is("capital-e-ignored"),
+        _ => false,
+    }
+}
+
 /// Kinds that open no door for what they name: deletions, and those taken only because their author is known.
 #[must_use]
 pub fn opens_doors(kind: Kind) -> bool {
-    kind != Kind::EventDeletion && !is_about_a_person(kind)
+    let closed = match kind.as_u16() {
+        30_617 => fault::is("announcements-open-no-doors"),
+        1111 => fault::is("comments-open-no-doors"),
+        1 => fault::is("notes-open-no-doors"),
+        1617 => fault::is("patches-open-no-doors"),
+        1618 => fault::is("pull-requests-open-no-doors"),
+        5 => !fault::is("deletions-open-doors"),
+        _ => false,
+    };
+    !closed && !is_about_a_person(kind)
 }
 
 /// Profile (0), relay list (10002) and GRASP server list (10317): taken of everybody who is known here.

@@ -3,14 +3,18 @@
 //! Pure. Requirements G01/git/push-aligned, /push-unauthorised, /nostr-refs and the decision table. A push has no
 //! user: what makes it right is that it leads to exactly what somebody with authority has signed.
 
+mod contribution;
 mod refusal;
 
-use std::collections::BTreeMap;
+pub use contribution::contribution;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use nostr::event::EventId;
 use nostr::key::PublicKey;
 
-use crate::admission::Family;
+use crate::admission::{Family, Slot};
+use crate::fault;
 use crate::git::RefCommand;
 use crate::nip34::refname::Namespace;
 use crate::nip34::{Oid, RefName, State};
@@ -27,6 +31,8 @@ pub enum NamedEvent {
         /// One of its `a` tags names a repository of this identifier.
         names_identifier: bool,
     },
+    /// A pull request by somebody else than the contributor whose repository is pushed to (GRASP-06).
+    OtherSigner,
     /// Some other event.
     Other,
 }
@@ -81,21 +87,26 @@ pub fn authorize(facts: &PushFacts<'_>, commands: &[RefCommand]) -> Ruling {
                     .cloned()
                     .unwrap_or_else(|| "refused with the others of this push".to_owned())),
             },
-            Namespace::Nostr => judge_nostr_ref(facts, command, &mut ruling),
+            Namespace::Nostr => judge_nostr_ref(facts.current, facts.events, command, &mut ruling),
             Namespace::Other => Err(refusal::other_namespace()),
         };
         ruling.results.push(result);
     }
-    // One pack, one fate: what nobody has signed must not come into the family with what somebody has.
-    if ruling.promotes.is_some() || !ruling.signed.is_empty() {
-        for (id, _) in std::mem::take(&mut ruling.unsigned) {
-            let name = RefName::nostr(&id);
-            for (result, _) in ruling.results.iter_mut().zip(commands).filter(|(_, c)| c.name == name) {
-                *result = Err(refusal::unsigned_with_signed());
-            }
+    keep_apart(&mut ruling, commands);
+    ruling
+}
+
+/// One pack, one fate: what nobody has signed must not come into the family with what somebody has.
+fn keep_apart(ruling: &mut Ruling, commands: &[RefCommand]) {
+    if ruling.promotes.is_none() && ruling.signed.is_empty() {
+        return;
+    }
+    for (id, _) in std::mem::take(&mut ruling.unsigned) {
+        let name = RefName::nostr(&id);
+        for (result, _) in ruling.results.iter_mut().zip(commands).filter(|(_, c)| c.name == name) {
+            *result = Err(refusal::unsigned_with_signed());
         }
     }
-    ruling
 }
 
 /// The state that the commands make true (`None`: all is in place already), or why not, by ref.
@@ -105,11 +116,17 @@ fn judge_state_refs(
 ) -> Result<Option<EventId>, BTreeMap<RefName, String>> {
     let now: BTreeMap<&RefName, Oid> =
         facts.current.iter().filter(|(name, _)| name.is_in_state()).map(|(name, oid)| (name, *oid)).collect();
-    let in_place = |command: &RefCommand| now.get(&command.name).copied().unwrap_or(Oid::ZERO) == command.new;
+    let is = |command: &RefCommand| now.get(&command.name).copied().unwrap_or(Oid::ZERO);
+    let in_place = |command: &RefCommand| {
+        is(command) == command.new && !(fault::is("in-place-is-a-conflict") && command.old != command.new)
+    };
+    if let Some(refused) = forbidden(commands, &now) {
+        return Err(refused);
+    }
     if commands.iter().all(|command| in_place(command)) {
         return Ok(None);
     }
-    let mut result = now.clone();
+    let mut result = if fault::is("whole-states-only") { BTreeMap::new() } else { now.clone() };
     for command in commands {
         if command.new.is_zero() {
             result.remove(&command.name);
@@ -119,7 +136,8 @@ fn judge_state_refs(
     }
     let candidates = candidates(facts);
     let equals = |state: &State| {
-        state.refs.len() == result.len() && state.refs.iter().all(|(name, oid)| result.get(name) == Some(oid))
+        (state.refs.len() == result.len() || fault::is("supersets-taken"))
+            && state.refs.iter().all(|(name, oid)| result.get(name) == Some(oid))
     };
     let stale = |command: &&&RefCommand| {
         !in_place(command) && now.get(&command.name).copied().unwrap_or(Oid::ZERO) != command.old
@@ -141,28 +159,85 @@ fn judge_state_refs(
 fn candidates<'a>(facts: &PushFacts<'a>) -> Vec<&'a State> {
     let hosted = facts.family.hosted();
     let Some(maintainers) = hosted.get(facts.owner) else { return Vec::new() };
-    let served = facts.family.authorised(maintainers);
+    let everybody: BTreeSet<PublicKey> = facts.family.states.keys().copied().collect();
+    let owner = BTreeSet::from([*facts.owner]);
+    let maintainers = match () {
+        () if fault::is("removed-maintainers-admit") => &everybody,
+        () if fault::is("owners-states-only") => &owner,
+        () => maintainers,
+    };
+    let served = facts.family.authorised(maintainers).filter(|_| !fault::is("older-states-admit"));
     let mut waiting = facts.family.waiting_states(maintainers);
     waiting.retain(|state| served.is_none_or(|served| state.is_newer_than(served)));
+    if fault::is("newest-state-only") {
+        waiting.truncate(1);
+    }
+    if fault::is("states-before-announcements-ignored") {
+        let announced = facts.family.announcements.get(facts.owner).and_then(Slot::newest);
+        waiting
+            .retain(|state| announced.is_none_or(|known| state.created_at > known.announcement.created_at));
+    }
     waiting
 }
 
-fn judge_nostr_ref(facts: &PushFacts<'_>, command: &RefCommand, ruling: &mut Ruling) -> Result<(), String> {
-    let Some(id) = command.name.nostr_event() else { return Err(refusal::malformed_nostr_ref()) };
-    let current = facts.current.get(&command.name).copied();
+/// Faults of the test build: commands that are refused whatever has been signed.
+fn forbidden(commands: &[&RefCommand], now: &BTreeMap<&RefName, Oid>) -> Option<BTreeMap<RefName, String>> {
+    let becomes_folder = |command: &RefCommand| {
+        let name = command.name.as_str();
+        now.keys().any(|known| name.strip_prefix(known.as_str()).is_some_and(|rest| rest.starts_with('/')))
+    };
+    let refused = |command: &&&RefCommand| {
+        fault::is("refs-never-deleted") && command.new.is_zero()
+            || fault::is("folders-never-branches") && becomes_folder(command)
+    };
+    let refused: BTreeMap<RefName, String> = commands
+        .iter()
+        .filter(refused)
+        .map(|command| (command.name.clone(), "this server does not do that".to_owned()))
+        .collect();
+    (!refused.is_empty()).then_some(refused)
+}
+
+fn judge_nostr_ref(
+    current: &BTreeMap<RefName, Oid>,
+    events: &BTreeMap<EventId, NamedEvent>,
+    command: &RefCommand,
+    ruling: &mut Ruling,
+) -> Result<(), String> {
+    let Some(id) = command.name.nostr_event() else {
+        let forgiven = fault::is("nostr-names-unchecked");
+        return if forgiven { Ok(()) } else { Err(refusal::malformed_nostr_ref()) };
+    };
+    let current = current.get(&command.name).copied();
     if current == Some(command.new) {
+        return Ok(());
+    }
+    if command.new.is_zero() && fault::is("nostr-refs-deletable") {
         return Ok(());
     }
     if command.new.is_zero() {
         return Err(refusal::nostr_deletion(current.is_some()));
     }
-    match facts.events.get(&id).copied().unwrap_or(NamedEvent::Unknown) {
+    match events.get(&id).copied().unwrap_or(NamedEvent::Unknown) {
+        NamedEvent::PullRequest { .. } if fault::is("nostr-refs-before-the-event") => {
+            Err("the event is here already".to_owned())
+        }
         NamedEvent::PullRequest { tip, names_identifier: true } if tip == Some(command.new) => {
             ruling.signed.push((id, command.new));
             Ok(())
         }
+        NamedEvent::PullRequest { names_identifier: false, .. }
+            if fault::is("foreign-pull-requests-taken") =>
+        {
+            Ok(())
+        }
+        NamedEvent::PullRequest { names_identifier: true, .. } if fault::is("other-tips-taken") => Ok(()),
+        NamedEvent::Unknown if fault::is("nostr-refs-after-the-event") => {
+            Err("publish the event first".to_owned())
+        }
         NamedEvent::PullRequest { names_identifier: false, .. } => Err(refusal::foreign_pull_request()),
         NamedEvent::PullRequest { tip, .. } => Err(refusal::other_tip(tip)),
+        NamedEvent::OtherSigner => Err(refusal::other_signer()),
         NamedEvent::Other => Err(refusal::no_pull_request()),
         NamedEvent::Unknown => {
             ruling.unsigned.push((id, command.new));

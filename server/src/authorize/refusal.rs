@@ -14,6 +14,16 @@ pub(super) fn other_namespace() -> String {
     "only refs/heads/*, refs/tags/* and refs/nostr/<event-id> can be pushed here".to_owned()
 }
 
+pub(super) fn not_for_contributions() -> String {
+    "only refs/nostr/<event-id> of pull requests can be pushed to a contributor's repository; branches and tags go to \
+     the repository itself"
+        .to_owned()
+}
+
+pub(super) fn other_signer() -> String {
+    "the pull request of that id is signed by somebody else; push to /prs/<npub of its signer>/<identifier>.git".to_owned()
+}
+
 pub(super) fn malformed_nostr_ref() -> String {
     "refs/nostr/ takes event ids of 64 lower-case hexadecimal digits".to_owned()
 }

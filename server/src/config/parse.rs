@@ -36,6 +36,14 @@ pub(super) fn text(text: &str) -> Parsed<String> {
     if plain { Ok(text.to_owned()) } else { Err("is no text of at most 2000 bytes".to_owned()) }
 }
 
+pub(super) fn switch(text: &str) -> Parsed<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err("is neither true nor false".to_owned()),
+    }
+}
+
 pub(super) fn secret_key(text: &str) -> Parsed<OwnerSecret> {
     let parsed = nostr::key::SecretKey::parse(text);
     parsed.map(OwnerSecret).map_err(|_| "is no private key: nsec1… or 64 hexadecimal digits".to_owned())

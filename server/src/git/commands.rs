@@ -6,6 +6,7 @@ use super::body::{BodyError, RequestBody};
 use super::gate::RefCommand;
 use super::limits::GitLimits;
 use super::pkt_line::Packet;
+use crate::fault;
 use crate::nip34::Oid;
 
 /// How the client wants to be told what became of its push.
@@ -54,6 +55,9 @@ impl PushHead {
         let mut head = Self::default();
         while let Some(line) = packet(body, limits).await? {
             // Shallow lines tell where the client's history is cut. What counts here is whether ours becomes complete.
+            if line.starts_with(b"shallow ") && fault::is("shallow-pushes-refused") {
+                return Err(BodyError::Malformed("shallow pushes are not taken".into()));
+            }
             if line.starts_with(b"shallow ") {
                 continue;
             }

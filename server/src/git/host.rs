@@ -10,13 +10,14 @@ use super::gate::{CommandResult, Gate, Hold, PushGate, Quarantine, RefCommand};
 use super::process::Process;
 use crate::admission::Family;
 use crate::authorize::{NamedEvent, PushFacts, Ruling, authorize};
+use crate::fault;
 use crate::house::{House, HouseError};
 use crate::nip34::{Coordinate, Oid, PullRequest, RefName};
 use crate::promotion::meeting::Meeting;
-use crate::purgatory::unsigned::{self, Upload};
+use crate::purgatory::unsigned::{self, Place, Upload};
 
 /// The most `.have` lines offered to those who push.
-const MAX_HAVES: usize = 1_000;
+pub(super) const MAX_HAVES: usize = 1_000;
 /// What somebody is told when this server failed; the cause is in the log.
 const FAILED: &str = "this server failed; nothing has changed; try again";
 
@@ -31,34 +32,14 @@ impl PushGate for Host {
         if !house.is_hosted(repository) {
             return Ok(None);
         }
-        let refs = if let Some(refs) = house.repositories.cached(repository) {
-            Some(refs)
-        } else {
-            let (house, repository) = (Arc::clone(house), repository.clone());
-            let load = tokio::task::spawn_blocking(move || house.repositories.snapshot(&repository));
-            load.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?
-        };
-        let Some(refs) = refs else { return Err(format!("{repository} is announced but not on disk")) };
-        let git_data = &house.plan.git_data;
-        let unsigned_objects = if refs.unsigned.is_empty() {
-            Vec::new()
-        } else {
-            let uploads = house.unsigned.lock().to(repository);
-            uploads.iter().filter_map(|upload| upload.objects(git_data)).collect()
-        };
-        Ok(Some(Gate {
-            refs,
-            path: house.repositories.path(repository),
-            family_objects: house.families.objects(&repository.identifier),
-            unsigned_objects,
-            haves: house.haves(repository),
-        }))
+        match house.gate(Place::Hosted, repository, house.haves(repository)).await? {
+            None => Err(format!("{repository} is announced but not on disk")),
+            gate => Ok(gate),
+        }
     }
 
     fn quarantine(&self) -> std::io::Result<Quarantine> {
-        let folder = tempfile::tempdir_in(self.0.plan.git_data.join(".grasp/quarantine"))?;
-        std::fs::create_dir_all(folder.path().join("pack"))?;
-        Ok(Quarantine::new(folder))
+        self.0.quarantine()
     }
 
     async fn judge(&self, repository: &Coordinate, commands: &[RefCommand]) -> (Vec<CommandResult>, Hold) {
@@ -103,7 +84,7 @@ impl PushGate for Host {
     }
 }
 
-fn failed(error: &HouseError, commands: &[RefCommand]) -> Vec<CommandResult> {
+pub(super) fn failed(error: &HouseError, commands: &[RefCommand]) -> Vec<CommandResult> {
     tracing::error!(%error, "a push could not be judged or landed");
     commands.iter().map(|_| Err(FAILED.to_owned())).collect()
 }
@@ -115,8 +96,45 @@ impl House {
         self.directory.read().standing(repository).is_some_and(|standing| standing.hosted)
     }
 
+    /// A repository that is on disk, as somebody who fetches sees it.
+    pub(super) async fn gate(
+        self: &Arc<Self>,
+        place: Place,
+        repository: &Coordinate,
+        haves: Vec<Oid>,
+    ) -> Result<Option<Gate>, String> {
+        let refs = if let Some(refs) = self.at(place).cached(repository) {
+            Some(refs)
+        } else {
+            let (house, repository) = (Arc::clone(self), repository.clone());
+            let load = tokio::task::spawn_blocking(move || house.at(place).snapshot(&repository));
+            load.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?
+        };
+        let Some(refs) = refs else { return Ok(None) };
+        let unsigned_objects = if refs.unsigned.is_empty() {
+            Vec::new()
+        } else {
+            let uploads = self.unsigned.lock().to(place, repository);
+            uploads.iter().filter_map(|upload| upload.objects(&self.plan.git_data)).collect()
+        };
+        Ok(Some(Gate {
+            refs,
+            path: self.at(place).path(repository),
+            family_objects: self.families.objects(&repository.identifier),
+            unsigned_objects,
+            haves,
+        }))
+    }
+
+    /// A fresh folder for the objects of a push.
+    pub(super) fn quarantine(&self) -> std::io::Result<Quarantine> {
+        let folder = tempfile::tempdir_in(self.plan.git_data.join(".grasp/quarantine"))?;
+        std::fs::create_dir_all(folder.path().join("pack"))?;
+        Ok(Quarantine::new(folder))
+    }
+
     /// Tips of the family's other repositories that are in memory: what a client need not send again.
-    fn haves(&self, repository: &Coordinate) -> Vec<Oid> {
+    pub(super) fn haves(&self, repository: &Coordinate) -> Vec<Oid> {
         let siblings = self.siblings(repository);
         let snapshots = siblings.iter().filter_map(|sibling| self.repositories.cached(sibling));
         let mut haves = BTreeSet::new();
@@ -149,11 +167,15 @@ impl House {
         let facts =
             PushFacts { family: &family, owner: &repository.owner, current: &current, events: &events };
         let mut ruling = authorize(&facts, commands);
-        self.bound_uploads(repository, commands, &mut ruling);
+        self.bound_uploads(Place::Hosted, repository, commands, &mut ruling);
         Ok((family, ruling))
     }
 
-    async fn named_event(&self, id: &EventId, repository: &Coordinate) -> Result<NamedEvent, HouseError> {
+    pub(super) async fn named_event(
+        &self,
+        id: &EventId,
+        repository: &Coordinate,
+    ) -> Result<NamedEvent, HouseError> {
         let Some(event) = self.known_event(id).await? else { return Ok(NamedEvent::Unknown) };
         let Ok(pull) = PullRequest::from_event(&event) else { return Ok(NamedEvent::Other) };
         let names_identifier =
@@ -162,24 +184,35 @@ impl House {
     }
 
     /// The repositories of one family that a pull request names.
-    async fn hosted_of(&self, id: &EventId, family: Option<&Family>) -> Result<Vec<Coordinate>, HouseError> {
+    pub(super) async fn hosted_of(
+        &self,
+        id: &EventId,
+        family: Option<&Family>,
+    ) -> Result<Vec<Coordinate>, HouseError> {
         let (Some(event), Some(family)) = (self.known_event(id).await?, family) else {
             return Ok(Vec::new());
         };
         let named = PullRequest::from_event(&event).map(|pull| pull.repositories).unwrap_or_default();
         let hosted =
             |named: &Coordinate| named.identifier == family.identifier && family.is_hosted(&named.owner);
-        Ok(named.into_iter().filter(hosted).collect())
+        let most = if fault::is("first-owner-only") { 1 } else { usize::MAX };
+        Ok(named.into_iter().filter(hosted).take(most).collect())
     }
 
     /// Refuses uploads that nobody has signed when there is no room for more.
-    fn bound_uploads(&self, repository: &Coordinate, commands: &[RefCommand], ruling: &mut Ruling) {
+    pub(super) fn bound_uploads(
+        &self,
+        place: Place,
+        repository: &Coordinate,
+        commands: &[RefCommand],
+        ruling: &mut Ruling,
+    ) {
         if ruling.unsigned.is_empty() {
             return;
         }
         let bounds = &self.plan.bounds;
         let unsigned = self.unsigned.lock();
-        let here = unsigned.to(repository).len() + ruling.unsigned.len();
+        let here = unsigned.to(place, repository).len() + ruling.unsigned.len();
         let all = unsigned.len() + ruling.unsigned.len();
         if unsigned.bytes() < bounds.unsigned_bytes
             && all <= bounds.unsigned_uploads
@@ -209,6 +242,12 @@ impl House {
             return Ok(ruling.results.into_iter().map(atomically).collect());
         }
         if !ruling.changes_anything() {
+            if let Some(quarantine) = quarantine.filter(|_| fault::is("refused-objects-kept")) {
+                let tips: Vec<Oid> =
+                    commands.iter().map(|command| command.new).filter(|new| !new.is_zero()).collect();
+                self.adopt(&repository.identifier, quarantine.objects(), &tips).await?;
+                Meeting::new(self, [family]).commit().await?;
+            }
             return Ok(ruling.results);
         }
         let mut meeting = Meeting::new(self, [family]);
@@ -228,7 +267,11 @@ impl House {
                 }
             }
         } else {
-            for upload in self.take_uploads(repository, &ruling.unsigned, quarantine)? {
+            if let Some(quarantine) = quarantine.filter(|_| fault::is("unsigned-objects-kept")) {
+                let tips: Vec<Oid> = ruling.unsigned.iter().map(|(_, tip)| *tip).collect();
+                self.adopt(&repository.identifier, quarantine.objects(), &tips).await?;
+            }
+            for upload in self.take_uploads(Place::Hosted, repository, &ruling.unsigned, quarantine)? {
                 meeting.upload(upload);
             }
         }
@@ -248,8 +291,9 @@ impl House {
     }
 
     /// Moves the objects of uploads that nobody has signed to their own place.
-    fn take_uploads(
+    pub(super) fn take_uploads(
         &self,
+        place: Place,
         repository: &Coordinate,
         uploads: &[(EventId, Oid)],
         quarantine: Option<&Quarantine>,
@@ -262,6 +306,7 @@ impl House {
                 None => (None, 0),
             };
             taken.push(Upload {
+                place,
                 repository: repository.clone(),
                 id: *id,
                 tip: *tip,
@@ -320,6 +365,6 @@ impl House {
     }
 }
 
-fn atomically(result: CommandResult) -> CommandResult {
+pub(super) fn atomically(result: CommandResult) -> CommandResult {
     result.and(Err("atomic push: another ref was refused".to_owned()))
 }

@@ -11,6 +11,7 @@ use super::body::{BodyError, RequestBody};
 use super::gate::{Gate, Quarantine};
 use super::limits::GitLimits;
 use super::process::{Lines, Process, absolute, alternates, git};
+use crate::fault;
 
 /// Flaws of old commits and trees that real histories have and that hurt nobody (ids of git-fsck(1)). What could
 /// step out of a work tree or deceive a checkout stays an error.
@@ -57,7 +58,9 @@ impl IndexPack {
             .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", alternates([gate.family_objects.as_path()]))
             .env("GIT_QUARANTINE_PATH", absolute(quarantine.objects()))
             .args(["-c", "core.fsync=pack,pack-metadata", "-c", "core.fsyncMethod=fsync"])
-            .args(["index-pack", "--stdin", "--fix-thin", TOLERATED])
+            .args(["index-pack", "--stdin"])
+            .args((!fault::is("thin-packs-refused")).then_some("--fix-thin"))
+            .arg(TOLERATED)
             .arg(format!("--max-input-size={}", limits.max_push_bytes));
         if !quiet {
             command.arg("--show-resolving-progress");

@@ -10,6 +10,7 @@ mod answer;
 mod body;
 mod client;
 mod commands;
+pub mod contributions;
 pub mod family;
 pub(crate) mod files;
 pub mod gate;

@@ -22,6 +22,7 @@ use super::pkt_line::{MAX_BAND_DATA, Writer};
 use super::report::Report;
 use super::service::GitService;
 use super::tips;
+use crate::fault;
 use crate::nip34::Coordinate;
 
 /// What git says of the other refs of an atomic push.
@@ -100,7 +101,10 @@ impl Push {
         }
         let (mut results, _hold) = self.judge(&lines).await;
         fail_together(&mut results, capabilities.atomic);
-        let commands = allowed(&lines, &results);
+        let mut commands = allowed(&lines, &results);
+        if fault::is("refused-objects-kept") {
+            commands = lines.iter().filter_map(|line| line.command.clone().ok()).collect();
+        }
         if commands.is_empty() {
             self.drain().await;
             self.client.begin();
@@ -125,7 +129,9 @@ impl Push {
         self.client.begin();
         self.check_tips(&commands, objects.as_ref(), &mut results).await;
         fail_together(&mut results, capabilities.atomic);
-        let commands = allowed(&lines, &results);
+        if !fault::is("refused-objects-kept") {
+            commands = allowed(&lines, &results);
+        }
         if !commands.is_empty() {
             let landed = self.land(&commands, objects, &capabilities).await;
             merge(&mut results, landed);
@@ -337,7 +343,7 @@ fn merge(results: &mut [CommandResult], later: Vec<CommandResult>) {
 
 /// Atomic: one refusal refuses all.
 fn fail_together(results: &mut [CommandResult], atomic: bool) {
-    if atomic && results.iter().any(Result::is_err) {
+    if atomic && (results.iter().any(Result::is_err) || fault::is("atomic-pushes-refused")) {
         results.iter_mut().filter(|result| result.is_ok()).for_each(|ok| *ok = Err(ATOMIC_FAILED.into()));
     }
 }

@@ -26,6 +26,12 @@ pub struct RefSnapshot {
 }
 
 impl RefSnapshot {
+    /// Of a repository that has no ref yet.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { head: super::repository::default_head(), refs: Vec::new(), unsigned: Vec::new() }
+    }
+
     /// The value of one ref among `refs`.
     #[must_use]
     pub fn get(&self, name: &RefName) -> Option<&RefEntry> {

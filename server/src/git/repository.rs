@@ -23,10 +23,30 @@ const CACHED_REFS: u64 = 2_000_000;
 /// How many locks all repositories share.
 const STRIPES: usize = 64;
 
-/// The repositories below one git data folder. Every function blocks on the disk, except [`Repositories::cached`].
+/// Where the repositories of one kind are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    /// `<git-data>/<npub>/<identifier>.git`.
+    Hosted,
+    /// `<git-data>/prs/<pubkey-hex>/<identifier>.git` (GRASP-06).
+    Contributed,
+}
+
+impl Layout {
+    /// From a repository's object folder to the git data folder.
+    const fn up(self) -> &'static str {
+        match self {
+            Self::Hosted => "../../..",
+            Self::Contributed => "../../../..",
+        }
+    }
+}
+
+/// The repositories of one kind below one git data folder. Every function blocks on the disk, except [`Repositories::cached`].
 #[derive(Debug)]
 pub struct Repositories {
     root: PathBuf,
+    layout: Layout,
     families: Families,
     cache: moka::sync::Cache<Coordinate, Arc<RefSnapshot>>,
     /// Held for reading while a snapshot is loaded, for writing while refs move: the cache never goes back.
@@ -52,14 +72,25 @@ pub enum RepositoryError {
 }
 
 impl Repositories {
-    /// Repositories below `<git-data>`.
+    /// The hosted repositories, below `<git-data>`.
     #[must_use]
-    pub fn new(git_data: &Path, families: Families) -> Self {
+    pub fn hosted(git_data: &Path, families: Families) -> Self {
+        Self::new(git_data.to_owned(), Layout::Hosted, families)
+    }
+
+    /// The contributors' repositories, below `<git-data>/prs`.
+    #[must_use]
+    pub fn contributed(git_data: &Path, families: Families) -> Self {
+        Self::new(git_data.join("prs"), Layout::Contributed, families)
+    }
+
+    fn new(root: PathBuf, layout: Layout, families: Families) -> Self {
         let weight = |_: &Coordinate, refs: &Arc<RefSnapshot>| {
             u32::try_from(refs.refs.len() + refs.unsigned.len() + 10).unwrap_or(u32::MAX)
         };
         Self {
-            root: git_data.to_owned(),
+            root,
+            layout,
             families,
             cache: moka::sync::Cache::builder().max_capacity(CACHED_REFS).weigher(weight).build(),
             stripes: (0..STRIPES).map(|_| RwLock::new(())).collect(),
@@ -69,10 +100,14 @@ impl Repositories {
         }
     }
 
-    /// `<git-data>/<npub>/<identifier>.git`.
+    /// `<git-data>/<npub>/<identifier>.git`, or `<git-data>/prs/<pubkey-hex>/<identifier>.git`.
     #[must_use]
     pub fn path(&self, repository: &Coordinate) -> PathBuf {
-        self.root.join(repository.npub()).join(format!("{}.git", repository.identifier))
+        let owner = match self.layout {
+            Layout::Hosted => repository.npub(),
+            Layout::Contributed => repository.owner.to_hex(),
+        };
+        self.root.join(owner).join(format!("{}.git", repository.identifier))
     }
 
     fn stripe(&self, repository: &Coordinate) -> &RwLock<()> {
@@ -92,15 +127,11 @@ impl Repositories {
         }
         let _writing = self.stripe(repository).write();
         let _owners = self.owners.lock();
-        let family = format!("../../../.grasp/families/sha1/{}.git/objects\n", repository.identifier);
+        let up = self.layout.up();
+        let family = format!("{up}/.grasp/families/sha1/{}.git/objects\n", repository.identifier);
         make_folder(&path, &self.families.scratch, |folder| {
-            fs::create_dir_all(folder.join("objects/info"))?;
-            fs::create_dir_all(folder.join("objects/pack"))?;
-            fs::create_dir_all(folder.join("refs/heads"))?;
-            fs::create_dir_all(folder.join("refs/tags"))?;
-            replace(&folder.join("config"), CONFIG.as_bytes())?;
-            replace(&folder.join("objects/info/alternates"), family.as_bytes())?;
-            replace(&folder.join("HEAD"), b"ref: refs/heads/main\n")
+            fill(folder)?;
+            replace(&folder.join("objects/info/alternates"), family.as_bytes())
         })?;
         flush_folder(&self.root)
     }
@@ -226,6 +257,23 @@ impl Repositories {
     }
 }
 
+/// Makes an empty repository without a family; fine if it is there.
+///
+/// # Errors
+/// When the file system fails.
+pub(crate) fn make_empty(path: &Path, scratch: &Path) -> io::Result<()> {
+    if path.join("HEAD").exists() { Ok(()) } else { make_folder(path, scratch, fill) }
+}
+
+fn fill(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder.join("objects/info"))?;
+    fs::create_dir_all(folder.join("objects/pack"))?;
+    fs::create_dir_all(folder.join("refs/heads"))?;
+    fs::create_dir_all(folder.join("refs/tags"))?;
+    replace(&folder.join("config"), CONFIG.as_bytes())?;
+    replace(&folder.join("HEAD"), b"ref: refs/heads/main\n")
+}
+
 /// The owner has other repositories, or the folder has gone already.
 fn is_in_use(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound)
@@ -242,7 +290,7 @@ const CONFIG: &str = "[core]
 \tauto = 0
 ";
 
-fn default_head() -> RefName {
+pub(super) fn default_head() -> RefName {
     #[allow(clippy::expect_used)] // A constant that is a valid name.
     "refs/heads/main".parse().expect("a valid ref name")
 }

@@ -86,6 +86,20 @@ impl GitService {
         }
     }
 
+    /// The same service over another gate: bounds and turns are shared.
+    #[must_use]
+    pub fn over(&self, gate: Arc<dyn PushGate>) -> Self {
+        Self {
+            gate,
+            limits: self.limits.clone(),
+            shutdown: self.shutdown.clone(),
+            tasks: self.tasks.clone(),
+            rendered: Rendered::new(self.limits.rendered_bytes),
+            fetches: Arc::clone(&self.fetches),
+            pushes: Arc::clone(&self.pushes),
+        }
+    }
+
     /// Waits for a turn; none when it takes too long or the server stops.
     pub(crate) async fn turn(&self, of: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
         let turn = tokio::time::timeout(self.limits.queue_wait, of.clone().acquire_owned());

@@ -5,6 +5,8 @@ use std::path::Path;
 use git2::{ObjectType, Odb};
 
 use super::gate::{CommandResult, RefCommand};
+use crate::fault;
+use crate::nip34::Oid;
 use crate::nip34::refname::Namespace;
 
 /// One result per command: the new tip is in one of the object folders, and a branch's tip is a commit.
@@ -19,7 +21,26 @@ pub(crate) fn check(folders: &[&Path], commands: &[RefCommand]) -> Vec<CommandRe
             return vec![Err("the objects cannot be read; please try again".into()); commands.len()];
         }
     };
-    commands.iter().map(|command| tip(&odb, command)).collect()
+    let checked = commands.iter().map(|command| tip(&odb, command)).collect();
+    if fault::is("fast-forwards-only") { fast_forwards(odb, commands, checked) } else { checked }
+}
+
+/// A fault of the test build: a branch moves only to what is built on it.
+fn fast_forwards(
+    odb: Odb<'static>,
+    commands: &[RefCommand],
+    mut checked: Vec<CommandResult>,
+) -> Vec<CommandResult> {
+    let Ok(repository) = git2::Repository::from_odb(odb) else { return checked };
+    let oid = |oid: &Oid| git2::Oid::from_bytes(oid.as_bytes());
+    for (result, command) in checked.iter_mut().zip(commands) {
+        let moves = !command.old.is_zero() && !command.new.is_zero();
+        let forward = || repository.graph_descendant_of(oid(&command.new)?, oid(&command.old)?);
+        if moves && !forward().unwrap_or(true) {
+            *result = Err("non-fast-forward".to_owned());
+        }
+    }
+    checked
 }
 
 fn open(folders: &[&Path]) -> Result<Odb<'static>, git2::Error> {

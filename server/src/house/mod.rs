@@ -4,6 +4,7 @@
 //! repository, its announcements, states or pull requests runs under the lock of its identifier, one at a time, on a
 //! thread that may block; whatever it promises is written first.
 
+pub mod contributors;
 pub mod in_flight;
 pub mod locks;
 mod open;
@@ -23,17 +24,21 @@ use crate::admission::curation::Curation;
 use crate::admission::{Family, Hosted, Slot};
 use crate::clock::Clock;
 use crate::directory::Directory;
+use crate::git::RefSnapshot;
 use crate::git::family::{Families, FamilyError};
 use crate::git::repository::{Repositories, RepositoryError};
-use crate::nip34::{ANNOUNCEMENT, Announcement, Identifier, PullRequest, STATE, ServiceDomain, State};
+use crate::nip34::{
+    ANNOUNCEMENT, Announcement, Coordinate, Identifier, PullRequest, STATE, ServiceDomain, State,
+};
 use crate::promotion::journal::Unfinished;
-use crate::purgatory::unsigned::Unsigned;
+use crate::purgatory::unsigned::{Place, Unsigned};
 use crate::purgatory::{Patience, Purgatory};
 use crate::relay::feed::Feed;
 use crate::store::EventStore;
 use crate::store::events::EventStoreError;
 use crate::store::tables::{Tables, TablesError};
 
+use contributors::Contributors;
 use in_flight::InFlight;
 use locks::{Holds, Locks};
 pub use open::OpenError;
@@ -81,6 +86,8 @@ pub struct Plan {
     pub patience: Patience,
     /// How much may wait.
     pub bounds: Bounds,
+    /// Contributors have repositories of their own below `/prs/` (GRASP-06).
+    pub contributions: bool,
     /// The time.
     pub clock: Clock,
 }
@@ -93,6 +100,10 @@ pub struct House {
     pub(crate) tables: Tables,
     pub(crate) families: Families,
     pub(crate) repositories: Repositories,
+    /// The contributors' repositories (GRASP-06).
+    pub(crate) contributions: Repositories,
+    pub(crate) contributors: Mutex<Contributors>,
+    pub(crate) empty: EmptyRepository,
     pub(crate) feed: Arc<Feed>,
     pub(crate) purgatory: Mutex<Purgatory>,
     pub(crate) unsigned: Mutex<Unsigned>,
@@ -110,6 +121,13 @@ pub struct House {
     operations: Arc<Semaphore>,
     tasks: TaskTracker,
     _lock: std::fs::File,
+}
+
+/// What a contributor's repository is before anything was pushed to it; all share one.
+#[derive(Debug)]
+pub(crate) struct EmptyRepository {
+    pub(crate) path: PathBuf,
+    pub(crate) refs: Arc<RefSnapshot>,
 }
 
 /// One of the stores failed: what the person is told is "error:", what the operator reads is this.
@@ -139,6 +157,19 @@ impl House {
     /// Now, in Unix seconds.
     pub(crate) fn now(&self) -> u64 {
         self.plan.clock.now().as_secs()
+    }
+
+    /// The repositories of one kind.
+    pub(crate) const fn at(&self, place: Place) -> &Repositories {
+        match place {
+            Place::Hosted => &self.repositories,
+            Place::Contributed => &self.contributions,
+        }
+    }
+
+    /// Whether a pull request names its author's own repository of one of its identifiers here (G06/events).
+    pub(crate) fn is_contributed(&self, pull: &PullRequest) -> bool {
+        self.plan.contributions && pull.contributed(&self.plan.service).next().is_some()
     }
 
     /// Runs an operation to its end on a thread that may block, whatever becomes of the caller.
@@ -222,6 +253,10 @@ impl House {
                 put(family.states.entry(event.pubkey).or_default(), state, served);
             }
         } else if !served && let Ok(pull) = PullRequest::from_event(event) {
+            let own = Coordinate::new(pull.author, family.identifier.clone());
+            if self.plan.contributions && pull.contributed(&self.plan.service).any(|named| named == own) {
+                family.contributed.insert(pull.id);
+            }
             family.pulls.insert(pull.id, pull);
         }
     }

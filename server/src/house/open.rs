@@ -10,11 +10,13 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use super::{House, HouseError, OPERATIONS, Plan};
+use super::contributors::Contributors;
+use super::{EmptyRepository, House, HouseError, OPERATIONS, Plan};
 use crate::admission::Hosted;
+use crate::git::RefSnapshot;
 use crate::git::family::Families;
 use crate::git::files::remove_folder;
-use crate::git::repository::Repositories;
+use crate::git::repository::{self, Repositories};
 use crate::nip34::{ANNOUNCEMENT, Announcement};
 use crate::purgatory::Purgatory;
 use crate::purgatory::unsigned::{self, Unsigned};
@@ -50,7 +52,11 @@ impl House {
         let lock = occupy(&plan.git_data)?;
         let families = Families::new(&plan.git_data);
         let house = Self {
-            repositories: Repositories::new(&plan.git_data, families.clone()),
+            repositories: Repositories::hosted(&plan.git_data, families.clone()),
+            contributions: Repositories::contributed(&plan.git_data, families.clone()),
+            contributors: Mutex::default(),
+            empty: empty_repository(&plan.git_data)
+                .map_err(|error| OpenError::Folder(plan.git_data.clone(), error))?,
             families,
             plan,
             store,
@@ -100,10 +106,12 @@ impl House {
             }
         }
         let unsigned = self.unsigned.lock();
-        for repository in unsigned.repositories() {
-            self.repositories.set_unsigned(&repository, unsigned.refs_of(&repository));
+        for (place, repository) in unsigned.repositories() {
+            self.at(place).set_unsigned(&repository, unsigned.refs_of(place, &repository));
         }
         drop(unsigned);
+        *self.contributors.lock() = Contributors::load(&self.plan.git_data.join("prs"))?;
+        self.sweep_contributors()?;
         tracing::info!(
             repositories = self.directory.read().hosted(),
             waiting = self.purgatory.lock().len(),
@@ -111,6 +119,13 @@ impl House {
         );
         Ok(())
     }
+}
+
+/// The one empty repository that stands in for all that nothing was pushed to yet.
+fn empty_repository(git_data: &Path) -> std::io::Result<EmptyRepository> {
+    let path = git_data.join(".grasp/empty.git");
+    repository::make_empty(&path, &git_data.join(".grasp/quarantine"))?;
+    Ok(EmptyRepository { path, refs: Arc::new(RefSnapshot::empty()) })
 }
 
 /// Makes the folders and takes the lock that says one server is at work here; it ends with the process.

@@ -12,6 +12,7 @@ async fn house(folder: &std::path::Path) -> Arc<House> {
         curation: Curation::default(),
         patience: Patience::default(),
         bounds: Bounds::default(),
+        contributions: false,
         clock: Clock::system(),
     };
     let feed = Arc::new(Feed::new(plan.clock.clone()));

@@ -17,8 +17,7 @@ use super::door::Shared;
 use super::handshake::{self, BadHandshake};
 use super::pages::{self, Problem};
 use super::router::{Route, route};
-use super::{About, Body, Client, GitCall, GitResource, accept, client_ip, cors, whole};
-use crate::nip34::Coordinate;
+use super::{About, Body, Client, GitCall, accept, client_ip, cors, whole};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -68,7 +67,8 @@ async fn respond(
     place: Arc<Place>,
     request: Request<Incoming>,
 ) -> Response<Body> {
-    let route = route(request.method(), request.uri().path(), request.headers());
+    let contributions = shared.services.about.contributions;
+    let route = route(request.method(), request.uri().path(), request.headers(), contributions);
     let html = accept::wants_html(request.headers());
     let pages = &shared.pages;
     match route {
@@ -83,7 +83,24 @@ async fn respond(
             vary(typed(StatusCode::OK, "application/nostr+json", whole(document)))
         }
         Route::Landing => vary(page(StatusCode::OK, pages.landing())),
-        Route::Git(repository, resource) => git(shared, peer, request, repository, resource, html).await,
+        Route::Git(repository, resource) => {
+            git(shared, peer, request, html, |client| GitCall {
+                repository,
+                contributed: false,
+                resource,
+                client,
+            })
+            .await
+        }
+        Route::Contribution(repository, resource) => {
+            git(shared, peer, request, html, |client| GitCall {
+                repository,
+                contributed: true,
+                resource,
+                client,
+            })
+            .await
+        }
         Route::RepositoryPage(repository) => match shared.services.repositories.describe(&repository).await {
             Some(view) => page(StatusCode::OK, pages.repository(&repository, &view)),
             None => problem(shared, Problem::NoRepository, html),
@@ -102,12 +119,10 @@ async fn git(
     shared: &Shared,
     peer: IpAddr,
     request: Request<Incoming>,
-    repository: Coordinate,
-    resource: GitResource,
     html: bool,
+    call: impl FnOnce(Client) -> GitCall,
 ) -> Response<Body> {
-    let client = client(shared, peer, &request);
-    let call = GitCall { repository, resource, client };
+    let call = call(client(shared, peer, &request));
     let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
     let answered = shared.services.git.serve(call, request).await;
     answered.unwrap_or_else(|| problem(shared, Problem::NoRepository, html))

@@ -91,6 +91,8 @@ pub enum GitResource {
 pub struct GitCall {
     /// Which repository; it need not exist.
     pub repository: Coordinate,
+    /// Its owner is a contributor, and it is below `/prs/` (GRASP-06).
+    pub contributed: bool,
     /// What of it. The request's method fits.
     pub resource: GitResource,
     /// Who asks.
@@ -144,6 +146,8 @@ pub struct About {
     pub description: String,
     /// The key of its owner.
     pub owner: PublicKey,
+    /// Contributors have repositories here (GRASP-06).
+    pub contributions: bool,
 }
 
 /// The rooms behind the door.

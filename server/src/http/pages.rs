@@ -266,6 +266,7 @@ mod tests {
             name: "<b>Name</b>".to_owned(),
             description: "a & b".to_owned(),
             owner: repository("x").owner,
+            contributions: true,
         }
     }
 

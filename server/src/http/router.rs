@@ -21,6 +21,8 @@ pub enum Route {
     Landing,
     /// A git client's request (G01/git/serves).
     Git(Coordinate, GitResource),
+    /// The same of a contributor's own repository, `/prs/<npub>/<identifier>.git` (G06/push).
+    Contribution(Coordinate, GitResource),
     /// The repository's URL itself, for people (G01/git/web).
     RepositoryPage(Coordinate),
     /// `/.well-known/nostr.json` (NIP-05).
@@ -38,9 +40,10 @@ pub enum Route {
 const READ: &str = "GET, HEAD, OPTIONS";
 const WRITE: &str = "POST, OPTIONS";
 
-/// Which route a request takes. `raw_path` is the path as it was sent, without the query.
+/// Which route a request takes. `raw_path` is the path as it was sent, without the query; `contributions`: contributors
+/// have repositories here (GRASP-06).
 #[must_use]
-pub fn route(method: &Method, raw_path: &str, headers: &HeaderMap) -> Route {
+pub fn route(method: &Method, raw_path: &str, headers: &HeaderMap, contributions: bool) -> Route {
     if method == Method::OPTIONS {
         return Route::Preflight;
     }
@@ -57,6 +60,9 @@ pub fn route(method: &Method, raw_path: &str, headers: &HeaderMap) -> Route {
         ["healthz"] => readable(Route::Health),
         ["icon.svg" | "icon.png" | "favicon.ico" | "favicon.svg"] => readable(Route::Icon),
         [".well-known", "nostr.json"] => readable(Route::Names),
+        ["prs", npub, repository, ref rest @ ..] if contributions => {
+            git_resource(method, npub, repository, rest, Route::Contribution)
+        }
         [npub, repository, ref rest @ ..] => in_repository(method, npub, repository, rest),
         _ => Route::NotFound,
     }
@@ -73,6 +79,16 @@ fn in_repository(method: &Method, npub: &str, repository: &str, rest: &[&str]) -
             None => Route::NotFound,
         };
     }
+    git_resource(method, npub, repository, rest, Route::Git)
+}
+
+fn git_resource(
+    method: &Method,
+    npub: &str,
+    repository: &str,
+    rest: &[&str],
+    reached: impl FnOnce(Coordinate, GitResource) -> Route,
+) -> Route {
     let Some(found) = Coordinate::from_path(npub, repository) else { return Route::NotFound };
     let (resource, fits, allow) = match rest {
         ["info", "refs"] => (GitResource::InfoRefs, is_read(method), READ),
@@ -80,7 +96,7 @@ fn in_repository(method: &Method, npub: &str, repository: &str, rest: &[&str]) -
         ["git-receive-pack"] => (GitResource::ReceivePack, method == Method::POST, WRITE),
         _ => return Route::NotFound,
     };
-    if fits { Route::Git(found, resource) } else { Route::NotAllowed(allow) }
+    if fits { reached(found, resource) } else { Route::NotAllowed(allow) }
 }
 
 fn is_read(method: &Method) -> bool {
@@ -97,7 +113,7 @@ mod tests {
     const NPUB: &str = "npub180cvv07tjdrrgpa0j7j7tmnyl2yr6yr7l8j4s3evf6u64th6gkwsyjh6w6";
 
     fn get(path: &str) -> Route {
-        route(&Method::GET, path, &HeaderMap::new())
+        route(&Method::GET, path, &HeaderMap::new(), true)
     }
 
     fn repository(identifier: &str) -> Coordinate {
@@ -109,19 +125,20 @@ mod tests {
     fn the_root_is_a_page_a_document_or_a_relay() {
         assert_eq!(get("/"), Route::Landing);
         let nip11 = HeaderMap::from_iter([(http::header::ACCEPT, "application/nostr+json".parse().unwrap())]);
-        assert_eq!(route(&Method::GET, "/", &nip11), Route::RelayDocument);
-        assert_eq!(route(&Method::HEAD, "/", &nip11), Route::RelayDocument);
+        assert_eq!(route(&Method::GET, "/", &nip11, false), Route::RelayDocument);
+        assert_eq!(route(&Method::HEAD, "/", &nip11, false), Route::RelayDocument);
         let mut upgrade = nip11;
         upgrade.insert(http::header::CONNECTION, "keep-alive, Upgrade".parse().unwrap());
         upgrade.insert(http::header::UPGRADE, "WebSocket".parse().unwrap());
-        assert_eq!(route(&Method::GET, "/", &upgrade), Route::Relay);
-        assert_eq!(route(&Method::GET, "/healthz", &upgrade), Route::Health);
+        assert_eq!(route(&Method::GET, "/", &upgrade, false), Route::Relay);
+        assert_eq!(route(&Method::GET, "/healthz", &upgrade, false), Route::Health);
     }
 
     #[test]
     fn git_clients_reach_the_three_resources_with_the_right_methods() {
-        let at =
-            |method: Method, rest: &str| route(&method, &format!("/{NPUB}/a.git{rest}"), &HeaderMap::new());
+        let at = |method: Method, rest: &str| {
+            route(&method, &format!("/{NPUB}/a.git{rest}"), &HeaderMap::new(), true)
+        };
         let git = |resource| Route::Git(repository("a"), resource);
         assert_eq!(at(Method::GET, "/info/refs"), git(GitResource::InfoRefs));
         assert_eq!(at(Method::HEAD, "/info/refs"), git(GitResource::InfoRefs));
@@ -145,9 +162,28 @@ mod tests {
     }
 
     #[test]
+    fn contributors_repositories_are_there_for_git_only_and_only_when_they_are_on() {
+        let at = |method, path: &str, on| route(&method, &path.replace('N', NPUB), &HeaderMap::new(), on);
+        let contribution = |resource| Route::Contribution(repository("a"), resource);
+        let refs = "/prs/N/a.git/info/refs";
+        assert_eq!(at(Method::GET, refs, true), contribution(GitResource::InfoRefs));
+        assert_eq!(
+            at(Method::POST, "/prs/N/a.git/git-receive-pack", true),
+            contribution(GitResource::ReceivePack)
+        );
+        assert_eq!(at(Method::POST, refs, true), Route::NotAllowed(READ));
+        for path in ["/prs", "/prs/N", "/prs/N/a.git", "/prs/N/a.git/HEAD", "/prs/x/a.git/info/refs"] {
+            assert_eq!(at(Method::GET, path, true), Route::NotFound, "{path}");
+        }
+        for method in [Method::GET, Method::POST, Method::PUT] {
+            assert_eq!(at(method, refs, false), Route::NotFound);
+        }
+    }
+
+    #[test]
     fn options_is_answered_everywhere() {
         for path in ["/", "*", "/nowhere", "", "/%2e%2e/x"] {
-            assert_eq!(route(&Method::OPTIONS, path, &HeaderMap::new()), Route::Preflight);
+            assert_eq!(route(&Method::OPTIONS, path, &HeaderMap::new(), false), Route::Preflight);
         }
     }
 

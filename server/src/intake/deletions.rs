@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use nostr::event::{Event, Kind};
 use nostr::filter::Filter;
+use nostr::types::Timestamp;
 
 use super::{Answer, tombstones};
 use crate::admission::deletion::{Targets, foreign_only};
-use crate::admission::related::Address;
+use crate::admission::related::{Address, Relations};
+use crate::fault;
 use crate::house::{House, HouseError};
-use crate::nip34::{ANNOUNCEMENT, Announcement, Identifier, PullRequest};
+use crate::nip34::{ANNOUNCEMENT, Announcement, Coordinate, ISSUE, Identifier, PullRequest};
 use crate::promotion::meeting::Meeting;
 use crate::purgatory;
 
@@ -61,18 +63,26 @@ impl House {
         }
         let mut meeting = Meeting::new(self, families);
         // What is not known here yet may still come; a stranger must not fill the disk with what never will.
-        for id in targets.events.iter().take(MAX_UNKNOWN) {
+        let remembered = if fault::is("deleted-comes-again") { 0 } else { MAX_UNKNOWN };
+        for id in targets.events.iter().take(remembered) {
             meeting.write(tombstones::event(&event.pubkey, id));
         }
         for address in &targets.addresses {
-            meeting.bury(address, event.created_at.as_secs())?;
+            let until = if fault::is("deleted-for-ever") { u64::MAX } else { event.created_at.as_secs() };
+            if !fault::is("deleted-addresses-come-again") {
+                meeting.bury(address, until)?;
+            }
         }
         for gone in found.waiting.iter().chain(&found.served) {
-            meeting.write(tombstones::event(&gone.pubkey, &gone.id));
+            if !fault::is("deleted-comes-again") {
+                meeting.write(tombstones::event(&gone.pubkey, &gone.id));
+            }
             meeting.withdraw(gone);
         }
         meeting.serve(event);
-        meeting.settle()?;
+        if !fault::is("refs-stay-when-states-go") {
+            meeting.settle()?;
+        }
         meeting.commit().await?;
         Ok(Answer::yes(""))
     }
@@ -80,7 +90,8 @@ impl House {
     /// The author's own known events that the request names. A request cannot delete a request.
     async fn find(&self, request: &Event, targets: &Targets) -> Result<Found, HouseError> {
         let mut found = Found::default();
-        let own = |event: &Event| event.pubkey == request.pubkey && event.kind != Kind::EventDeletion;
+        let may = |event: &Event| event.pubkey == request.pubkey || is_anybodys(request, event);
+        let own = |event: &Event| may(event) && event.kind != Kind::EventDeletion;
         let ids: Vec<_> = targets.events.iter().copied().collect();
         for ids in ids.chunks(EVENTS_AT_ONCE) {
             found.served.extend(self.store.by_ids(ids).await?.into_iter().filter(&own).map(lightened));
@@ -88,9 +99,11 @@ impl House {
         {
             let purgatory = self.purgatory.lock();
             let waiting = ids.iter().filter_map(|id| purgatory.get(id)).map(|waiting| &waiting.event);
-            found.waiting.extend(waiting.filter(|event| own(event)).cloned());
+            let anybodys = fault::is("anybody-withdraws");
+            found.waiting.extend(waiting.filter(|event| anybodys || own(event)).cloned());
         }
-        let until = request.created_at;
+        let reaches_all = fault::is("deletions-reach-newer-versions");
+        let until = if reaches_all { Timestamp::from(u64::MAX) } else { request.created_at };
         for address in &targets.addresses {
             let mut filter = Filter::new().author(address.author).kind(Kind::from(address.kind)).until(until);
             if Kind::from(address.kind).is_addressable() {
@@ -101,10 +114,21 @@ impl House {
             let Ok(identifier) = Identifier::new(&address.d) else { continue };
             let purgatory = self.purgatory.lock();
             let waiting = purgatory.of(&identifier).map(|waiting| &waiting.event);
-            found.waiting.extend(waiting.filter(|event| same(event) && event.created_at <= until).cloned());
+            let early =
+                |event: &&Event| event.created_at <= until || fault::is("withdrawals-reach-newer-events");
+            found.waiting.extend(waiting.filter(|event| same(event)).filter(early).cloned());
         }
         Ok(found)
     }
+}
+
+/// Faults of the test build: an event that somebody else than its author deletes.
+fn is_anybodys(request: &Event, event: &Event) -> bool {
+    let owner = || {
+        let mut about = Relations::of(event).repositories.into_iter();
+        about.any(|repository| repository.owner == request.pubkey)
+    };
+    fault::is("anybody-deletes") || fault::is("owners-delete-issues") && event.kind == ISSUE && owner()
 }
 
 /// Without what deletion does not look at: a request may name many events, and all of them may be large.
@@ -137,12 +161,16 @@ impl Meeting<'_> {
         {
             let repository = announcement.coordinate();
             let hosted = self.family(&repository.identifier).is_some_and(|f| f.is_hosted(&repository.owner));
-            if hosted {
+            if hosted && !fault::is("retired-is-served") {
                 self.retire(&repository);
             }
         }
-        if let Ok(pull) = PullRequest::from_event(gone) {
+        if let Ok(pull) = PullRequest::from_event(gone)
+            && !fault::is("pull-request-refs-stay")
+        {
             for repository in pull.repositories {
+                let contributed = Coordinate::new(pull.author, repository.identifier.clone());
+                self.contributed_ref(contributed, &pull.id, None);
                 self.nostr_ref(repository, &pull.id, None);
             }
         }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use nostr::event::{Event, Kind};
+use nostr::event::{Event, EventId, Kind};
 use nostr::filter::{Filter, SingleLetterTag};
 
 use super::{Answer, Intake, Source, tombstones};
 use crate::admission::related::{self, Address, Relations, is_about_a_person, opens_doors};
 use crate::admission::{Decision, Prefix, Refusal, Slot, decide};
+use crate::fault;
 use crate::house::{House, HouseError};
 use crate::nip34::{
     ANNOUNCEMENT, Announcement, Coordinate, ISSUE, Identifier, PATCH, PULL_REQUEST, PULL_REQUEST_UPDATE,
@@ -18,6 +19,7 @@ use crate::nip34::{
 };
 use crate::promotion::meeting::Meeting;
 use crate::purgatory;
+use crate::purgatory::unsigned::{Place, Upload};
 use crate::store::events::Saved;
 use crate::store::tables::Table;
 
@@ -94,10 +96,20 @@ fn ready(answer: Answer) -> BoxFuture<'static, Answer> {
     futures_util::future::ready(answer).boxed()
 }
 
+/// Whether the signature fits what the event says, whatever id it claims: for a fault of the test build.
+fn is_signed_by_content(event: &Event) -> bool {
+    let id = EventId::compute(&event.pubkey, &event.created_at, &event.kind, &event.tags, &event.content);
+    let (tags, content) = (event.tags.clone(), event.content.clone());
+    Event::new(id, event.pubkey, event.created_at, event.kind, tags, content, event.sig).verify().is_ok()
+}
+
 /// Id and signature first: nothing is remembered under an id that was only claimed.
 async fn verified(event: Event) -> Result<Event, Answer> {
     let check = |event: Event| match event.verify() {
         Ok(()) => Ok(event),
+        Err(_) if fault::is("signature-unchecked") && event.verify_id() => Ok(event),
+        Err(_) if fault::is("id-unchecked") && event.verify_signature() => Ok(event),
+        Err(_) if fault::is("id-recomputed") && is_signed_by_content(&event) => Ok(event),
         Err(error) => Err(Answer::no(format!("invalid: {error}"))),
     };
     let size = event.content.len() + event.tags.len() * 64;
@@ -128,7 +140,7 @@ impl House {
         if tombstones::buries(&self.tables, event).map_err(HouseError::from)? {
             return Err(Answer::no("blocked: the event was deleted by its author (NIP-09)"));
         }
-        if synced && self.has_expired(event).map_err(HouseError::from)? {
+        if (synced || fault::is("expired-for-ever")) && self.has_expired(event).map_err(HouseError::from)? {
             return Err(Answer::no(
                 "blocked: the event has waited here in vain; its author may publish it anew",
             ));
@@ -183,7 +195,8 @@ impl House {
             meeting.retire(&coordinate);
             if let Some(address) = Address::of(&event) {
                 // What it replaces stays away; it itself may come again, and so may anything newer.
-                meeting.bury(&address, event.created_at.as_secs().saturating_sub(1))?;
+                let until = event.created_at.as_secs().saturating_sub(1);
+                meeting.bury(&address, if fault::is("moved-away-for-ever") { u64::MAX } else { until })?;
             }
             if let Some(id) = retired {
                 // It may be of the same second.
@@ -207,7 +220,9 @@ impl House {
         if hosted && !was_hosted {
             meeting.welcome(&coordinate).await?;
         }
-        meeting.settle()?;
+        if !fault::is("announcements-always-wait") {
+            meeting.settle()?;
+        }
         let waiting = meeting.waits(&id);
         if waiting && !meeting.fits() {
             return Ok(no_room());
@@ -233,11 +248,17 @@ impl House {
         }
         let mut meeting = Meeting::new(self, [family]);
         let id = event.id;
+        let own_data_only = fault::is("own-data-only")
+            && meeting
+                .family(&new.identifier)
+                .is_some_and(|f| f.is_hosted(&new.author) && !f.is_served(&new.author));
         meeting.wait(event, synced);
         meeting.restart_clocks(&new.identifier, |owner| {
             hosted.get(owner).is_some_and(|maintainers| maintainers.contains(&new.author))
         });
-        meeting.settle()?;
+        if !own_data_only && !fault::is("states-always-wait") {
+            meeting.settle()?;
+        }
         let waiting = meeting.waits(&id);
         if waiting && !meeting.fits() {
             return Ok(no_room());
@@ -261,7 +282,8 @@ impl House {
         };
         let served = |repository: &Coordinate| standing(repository).is_some_and(|standing| standing.served);
         let waiting = |repository: &Coordinate| standing(repository).is_some_and(|standing| !standing.served);
-        if let Decision::Refuse(refusal) = decide::pull_request(&new, served, waiting) {
+        let contributed = self.is_contributed(&new);
+        if let Decision::Refuse(refusal) = decide::pull_request(&new, contributed, served, waiting) {
             return Ok(refusal.into());
         }
         let mut families = Vec::new();
@@ -271,16 +293,24 @@ impl House {
         let mut meeting = Meeting::new(self, families);
         let uploads = self.unsigned.lock().for_event(&new.id);
         for upload in uploads {
-            let named = identifiers.contains(&upload.repository.identifier);
-            let objects = upload.objects(&self.plan.git_data);
-            if let Some(objects) = objects.filter(|_| named && Some(upload.tip) == new.tip) {
-                self.adopt(&upload.repository.identifier, &objects, &[upload.tip]).await?;
+            if is_of(&upload, &new, identifiers) {
+                if let Some(objects) = upload.objects(&self.plan.git_data) {
+                    self.adopt(&upload.repository.identifier, &objects, &[upload.tip]).await?;
+                }
+                if upload.place == Place::Contributed {
+                    meeting.contributed_ref(upload.repository.clone(), &new.id, new.tip);
+                }
+            }
+            if fault::is("other-tips-stay") && Some(upload.tip) != new.tip {
+                continue;
             }
             meeting.drop_upload(upload);
         }
         let id = event.id;
         meeting.wait(event, synced);
-        meeting.settle()?;
+        if !fault::is("pull-requests-always-wait") {
+            meeting.settle()?;
+        }
         let waiting = meeting.waits(&id);
         if waiting && !meeting.fits() {
             identifiers.iter().try_for_each(|identifier| self.undo_adoptions(Some(identifier)))?;
@@ -317,7 +347,11 @@ impl House {
 
     async fn is_related(&self, event: &Event, relations: &Relations) -> Result<bool, HouseError> {
         let served = |repository: &Coordinate| {
-            self.directory.read().standing(repository).is_some_and(|standing| standing.served)
+            let directory = self.directory.read();
+            directory.standing(repository).is_some_and(|standing| standing.served)
+                || fault::is("repositories-by-identifier")
+                    && directory.knows_identifier(&repository.identifier)
+                || fault::is("repositories-by-owner") && directory.knows(&repository.owner)
         };
         if relations.repositories.iter().any(served) || self.in_flight.lock().relates_to(event, relations) {
             return Ok(true);
@@ -351,11 +385,18 @@ impl House {
         const LOOKED_AT: usize = 50;
         let event_tags =
             [SingleLetterTag::LOWERCASE_E, SingleLetterTag::UPPERCASE_E, SingleLetterTag::LOWERCASE_Q];
+        let event_tags = match () {
+            () if fault::is("named-events-not-looked-up") => &event_tags[..0],
+            () if fault::is("named-by-e-only") => &event_tags[..2],
+            () if fault::is("named-by-q-only") => &event_tags[2..],
+            () => &event_tags[..],
+        };
         let address_tags =
             [SingleLetterTag::LOWERCASE_A, SingleLetterTag::UPPERCASE_A, SingleLetterTag::LOWERCASE_Q];
-        let by_id = event_tags.map(|tag| (tag, event.id.to_hex()));
-        let by_address = Address::of(event).map(|address| address_tags.map(|tag| (tag, address.to_string())));
-        for (tag, value) in by_id.into_iter().chain(by_address.into_iter().flatten()) {
+        let by_id = event_tags.iter().map(|tag| (*tag, event.id.to_hex()));
+        let by_address = Address::of(event).filter(|_| !fault::is("named-addresses-not-looked-up"));
+        let by_address = by_address.map(|address| address_tags.map(|tag| (tag, address.to_string())));
+        for (tag, value) in by_id.chain(by_address.into_iter().flatten()) {
             let filter = Filter::new().custom_tag(tag, value).limit(LOOKED_AT);
             if self.store.query(filter).await?.iter().any(|event| opens_doors(event.kind)) {
                 return Ok(true);
@@ -368,6 +409,9 @@ impl House {
     async fn knows_person(&self, event: &Event) -> Result<bool, HouseError> {
         if self.directory.read().knows(&event.pubkey) {
             return Ok(true);
+        }
+        if fault::is("root-authors-unknown") {
+            return Ok(false);
         }
         let roots = Filter::new()
             .author(event.pubkey)
@@ -400,6 +444,13 @@ impl House {
             Answer::no("blocked: another identifier of yours here has the same first 182 bytes; choose a shorter one")
         }))
     }
+}
+
+/// Whether an upload is what a pull request names: its tip, for one of its identifiers, and where the repository is a
+/// contributor's own, pushed to its signer's.
+fn is_of(upload: &Upload, pull: &PullRequest, identifiers: &BTreeSet<Identifier>) -> bool {
+    let signer = upload.place == Place::Hosted || upload.repository.owner == pull.author;
+    signer && identifiers.contains(&upload.repository.identifier) && Some(upload.tip) == pull.tip
 }
 
 fn duplicate() -> Answer {

@@ -8,6 +8,7 @@ use nostr::types::Timestamp;
 
 use super::tags::{first, tags, values};
 use super::{ANNOUNCEMENT, Coordinate, Identifier, ServiceDomain, ShapeError};
+use crate::fault;
 
 /// What an announcement says, as far as the protocol acts on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,11 +63,13 @@ impl Announcement {
         }
         let identifier = Identifier::new(first(event, "d").unwrap_or_default())?;
         let roles = Roles::of(event);
-        let listed = if roles.any {
-            roles.active
-        } else {
-            values(event, "maintainers").filter_map(|key| PublicKey::from_hex(key).ok()).collect()
-        };
+        let named = || values(event, "maintainers").filter_map(|key| PublicKey::from_hex(key).ok());
+        let mut listed = if roles.any { roles.active } else { named().collect() };
+        if fault::is("maintainers-beside-roles") {
+            listed.extend(named());
+        }
+        let author_has_role = roles.author_has_role && !fault::is("owners-never-leave")
+            || roles.any && fault::is("owners-without-role-left");
         let owned = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         Ok(Self {
             id: event.id,
@@ -77,7 +80,7 @@ impl Announcement {
             description: first(event, "description").and_then(owned),
             clone: values(event, "clone").map(str::to_owned).collect(),
             relays: values(event, "relays").map(str::to_owned).collect(),
-            author_left: roles.author_has_role && !listed.contains(&event.pubkey),
+            author_left: author_has_role && !listed.contains(&event.pubkey),
             listed,
         })
     }
@@ -92,9 +95,10 @@ impl Announcement {
     #[must_use]
     pub fn listing(&self, service: &ServiceDomain) -> Listing {
         let coordinate = self.coordinate();
+        let looked_at = if fault::is("first-url-only") { 1 } else { usize::MAX };
         Listing {
-            clone: self.clone.iter().any(|url| service.is_clone_url(url, &coordinate)),
-            relay: self.relays.iter().any(|url| service.is_relay_url(url)),
+            clone: self.clone.iter().take(looked_at).any(|url| service.is_clone_url(url, &coordinate)),
+            relay: self.relays.iter().take(looked_at).any(|url| service.is_relay_url(url)),
         }
     }
 }
@@ -109,14 +113,27 @@ struct Roles {
 impl Roles {
     fn of(event: &Event) -> Self {
         let mut roles = Self { any: false, author_has_role: false, active: BTreeSet::new() };
+        if fault::is("roles-ignored") {
+            return roles;
+        }
         for tag in tags(event).filter(|tag| matches!(tag[0].as_str(), "M" | "m" | "o")) {
             let Some(key) = tag.get(1).and_then(|key| PublicKey::from_hex(key).ok()) else { continue };
             roles.any = true;
             roles.author_has_role |= key == event.pubkey;
             // No history, or the last of the alternating times is a start.
             let history = tag[2..].iter().filter(|time| !time.is_empty()).count();
-            let is_active = history == 0 || history % 2 == 1;
-            if tag[0] != "o" && is_active {
+            let is_active = match history {
+                _ if fault::is("role-history-ignored") => true,
+                1.. if fault::is("role-starts-unread") => false,
+                2.. if fault::is("role-ends-for-ever") => false,
+                _ => history == 0 || history % 2 == 1,
+            };
+            let counts = match tag[0].as_str() {
+                "o" => fault::is("moderators-count"),
+                "M" => !fault::is("leads-ignored"),
+                _ => true,
+            };
+            if counts && is_active {
                 roles.active.insert(key);
             }
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use nostr::key::PublicKey;
 
 use super::Announcement;
+use crate::fault;
 
 /// The most people a maintainer set has; those found first, nearest to the owner, stay.
 pub const MAX_MAINTAINERS: usize = 1_000;
@@ -27,11 +28,22 @@ pub fn maintainer_set(
     if announcements.get(owner).is_some_and(|announcement| !announcement.author_left) {
         set.insert(*owner);
     }
-    for _hop in 0..MAX_HOPS {
+    let hops = match () {
+        () if fault::is("direct-maintainers-only") => 1,
+        () if fault::is("three-hops-at-most") => 3,
+        () => MAX_HOPS,
+    };
+    let lists_back = |listed: &PublicKey, person: &PublicKey| {
+        announcements.get(listed).is_some_and(|announcement| announcement.listed.contains(person))
+    };
+    for _hop in 0..hops {
         let mut next = BTreeSet::new();
         for person in &level {
             if let Some(announcement) = announcements.get(person) {
                 next.extend(announcement.listed.iter().copied());
+            }
+            if fault::is("maintainers-must-list-back") {
+                next.retain(|listed| lists_back(listed, person));
             }
         }
         let room = MAX_MAINTAINERS.saturating_sub(set.len());

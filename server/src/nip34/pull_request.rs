@@ -1,16 +1,21 @@
 //! Pull requests (kind 1618) and their updates (kind 1619).
 
+use std::collections::BTreeSet;
+
 use nostr::event::{Event, EventId};
 use nostr::key::PublicKey;
 
 use super::tags::{first, values};
-use super::{Coordinate, Identifier, Oid, PULL_REQUEST, PULL_REQUEST_UPDATE, ShapeError};
+use super::{Coordinate, Identifier, Oid, PULL_REQUEST, PULL_REQUEST_UPDATE, ServiceDomain, ShapeError};
 
 /// The most repositories a pull request can name; further `a` tags are left out.
 pub const MAX_COORDINATES: usize = 100;
 
 /// The most identifiers among them: the data is carried to the family of each.
 pub const MAX_IDENTIFIERS: usize = 5;
+
+/// The most `clone` URLs of a pull request that are looked at.
+pub const MAX_CLONE_URLS: usize = 20;
 
 /// What a pull request or an update of one says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +28,8 @@ pub struct PullRequest {
     pub repositories: Vec<Coordinate>,
     /// The tip's commit id (`c` tag). `None`: an id of the SHA-256 object format, which never arrives here.
     pub tip: Option<Oid>,
+    /// Where its author says that the data is (`clone` tags, each with one URL or several).
+    pub clone_urls: Vec<String>,
 }
 
 impl PullRequest {
@@ -54,6 +61,18 @@ impl PullRequest {
         });
         repositories.sort();
         repositories.dedup();
-        Ok(Self { id: event.id, author: event.pubkey, repositories, tip })
+        let clone_urls = event.tags.iter().map(nostr::event::Tag::as_slice);
+        let clone_urls = clone_urls.filter(|tag| tag.first().is_some_and(|name| name == "clone"));
+        let clone_urls = clone_urls.flat_map(|tag| &tag[1..]).take(MAX_CLONE_URLS).cloned().collect();
+        Ok(Self { id: event.id, author: event.pubkey, repositories, tip, clone_urls })
+    }
+
+    /// The contributor's own repositories here that its data may be pushed to: those of its author, for an identifier
+    /// that it names, that its `clone` tags list (requirement G06/events).
+    pub fn contributed(&self, service: &ServiceDomain) -> impl Iterator<Item = Coordinate> {
+        let identifiers: BTreeSet<&Identifier> =
+            self.repositories.iter().map(|repository| &repository.identifier).collect();
+        let own = identifiers.into_iter().map(|identifier| Coordinate::new(self.author, identifier.clone()));
+        own.filter(|own| self.clone_urls.iter().any(|url| service.is_contribution_url(url, own)))
     }
 }

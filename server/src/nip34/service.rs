@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::Coordinate;
+use crate::fault;
 
 /// A host with an optional port, normalised: lower case, default ports left out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -55,7 +56,8 @@ impl ServiceDomain {
     /// Whether a `relays` entry is this service: `ws(s)://<domain>`, no path.
     #[must_use]
     pub fn is_relay_url(&self, url: &str) -> bool {
-        self.rest_of(url, Scheme::Relay).is_some_and(|path| path.bytes().all(|b| b == b'/'))
+        let anywhere = fault::is("service-in-path");
+        self.rest_of(url, Scheme::Relay).is_some_and(|path| anywhere || path.bytes().all(|b| b == b'/'))
     }
 
     /// Whether a `clone` entry is `http(s)://<domain>/<npub>/<identifier>.git` of this very repository.
@@ -63,7 +65,27 @@ impl ServiceDomain {
     pub fn is_clone_url(&self, url: &str, repository: &Coordinate) -> bool {
         let Some(path) = self.rest_of(url, Scheme::Git) else { return false };
         let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-        matches!(segments[..], [npub, name] if Coordinate::from_path(npub, name).as_ref() == Some(repository))
+        let segments = if fault::is("base-path-ignored") || fault::is("service-in-path") {
+            &segments[segments.len().saturating_sub(2)..]
+        } else {
+            &segments[..]
+        };
+        let [npub, name] = segments else { return false };
+        Coordinate::from_path(npub, name).is_some_and(|named| {
+            let owner = named.owner == repository.owner || fault::is("clone-of-any-owner");
+            let identifier =
+                named.identifier == repository.identifier || fault::is("clone-of-any-identifier");
+            owner && identifier
+        })
+    }
+
+    /// Whether a `clone` entry is `http(s)://<domain>/prs/<npub>/<identifier>.git` of this contributor and identifier
+    /// (GRASP-06).
+    #[must_use]
+    pub fn is_contribution_url(&self, url: &str, repository: &Coordinate) -> bool {
+        let Some(path) = self.rest_of(url, Scheme::Git) else { return false };
+        let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+        matches!(segments[..], ["prs", npub, name] if Coordinate::from_path(npub, name).as_ref() == Some(repository))
     }
 
     /// What follows the authority, when scheme and authority are ours; without query and fragment.
@@ -74,6 +96,7 @@ impl ServiceDomain {
             "https" => (Scheme::Git, 443),
             "ws" => (Scheme::Relay, 80),
             "wss" => (Scheme::Relay, 443),
+            _ if fault::is("any-scheme") => (wanted, 80),
             _ => return None,
         };
         let rest = rest.trim_start_matches('/');
@@ -81,15 +104,24 @@ impl ServiceDomain {
         let (authority, path) = rest.split_at(end);
         let (host, port) = split_authority(authority)?;
         let ours = self.port.unwrap_or(default_port);
-        let same = kind == wanted && host == self.host && port.unwrap_or(default_port) == ours;
+        let same_host = host == self.host
+            || fault::is("hosts-by-beginning") && host.starts_with(&self.host)
+            || fault::is("service-in-path") && path.contains(&self.to_string());
+        let same_port = port.unwrap_or(default_port) == ours
+            || fault::is("ports-ignored")
+            || fault::is("service-in-path") && host != self.host;
+        let foreign = fault::is("schemes-of-the-service-only") && self.is_local() && default_port == 443;
+        let same = kind == wanted && same_host && same_port && !foreign;
         (same && !path.contains(['?', '#'])).then_some(path)
     }
 }
 
 fn split_authority(authority: &str) -> Option<(String, Option<u16>)> {
-    if authority.contains('@') {
-        return None;
-    }
+    let authority = match authority.split_once('@') {
+        Some((user, _)) if fault::is("userinfo-is-host") => user,
+        Some(_) => return None,
+        None => authority,
+    };
     let colon = authority.rfind(':').filter(|colon| !authority[*colon..].contains(']'));
     let (host, port) = match colon {
         Some(colon) => (&authority[..colon], Some(authority[colon + 1..].parse().ok()?)),
@@ -98,7 +130,10 @@ fn split_authority(authority: &str) -> Option<(String, Option<u16>)> {
     let name_ok = host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
     let v6 = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
     let v6_ok = v6.is_some_and(|h| h.parse::<std::net::Ipv6Addr>().is_ok());
-    (!host.is_empty() && (name_ok || v6_ok)).then(|| (host.trim_end_matches('.').to_ascii_lowercase(), port))
+    let host_as_told = host.trim_end_matches('.');
+    let small = || host_as_told.to_ascii_lowercase();
+    let named = || if fault::is("hosts-case-sensitive") { host_as_told.to_owned() } else { small() };
+    (!host.is_empty() && (name_ok || v6_ok)).then(|| (named(), port))
 }
 
 impl FromStr for ServiceDomain {

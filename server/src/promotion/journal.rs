@@ -20,6 +20,15 @@ pub enum RepositoryChange {
         /// The branch HEAD shall point to.
         head: Option<RefName>,
     },
+    /// All refs of a contributor's repository (GRASP-06).
+    Contributed {
+        /// Which one.
+        repository: Coordinate,
+        /// `refs/nostr/` of released pull requests: complete.
+        refs: BTreeMap<RefName, Oid>,
+    },
+    /// A contributor's repository has no ref left and goes.
+    RemoveContributed(Coordinate),
     /// It is put aside; its data is kept.
     Retire(Coordinate),
     /// It never held anything and goes.

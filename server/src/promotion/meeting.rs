@@ -10,13 +10,14 @@ use super::journal::{CommitRecord, RepositoryChange};
 use super::{Settled, settle, wanted};
 use crate::admission::related::Address;
 use crate::admission::{Family, Hosted};
+use crate::fault;
 use crate::house::{House, HouseError};
 use crate::intake::tombstones;
 use crate::nip34::{
     ANNOUNCEMENT, Coordinate, Identifier, Oid, PULL_REQUEST, PULL_REQUEST_UPDATE, PullRequest, RefName, STATE,
 };
 use crate::purgatory::Waiting;
-use crate::purgatory::unsigned::Upload;
+use crate::purgatory::unsigned::{Place, Upload};
 use crate::store::tables::Write;
 
 /// A change in the making. Nothing is written before [`Meeting::commit`].
@@ -31,6 +32,8 @@ pub(crate) struct Meeting<'h> {
     pub(super) uploads: Vec<Upload>,
     /// Other writes of the same batch.
     pub(super) writes: Vec<Write>,
+    /// Changes of `refs/nostr/` in contributors' repositories: set, or removed.
+    pub(super) contributed: BTreeMap<Coordinate, BTreeMap<RefName, Option<Oid>>>,
     /// Changes of `refs/nostr/`: set, or removed.
     nostr: BTreeMap<Coordinate, BTreeMap<RefName, Option<Oid>>>,
 }
@@ -45,6 +48,7 @@ impl<'h> Meeting<'h> {
             waiting: BTreeMap::new(),
             uploads: Vec::new(),
             writes: Vec::new(),
+            contributed: BTreeMap::new(),
             nostr: BTreeMap::new(),
         }
     }
@@ -69,7 +73,9 @@ impl<'h> Meeting<'h> {
         for family in self.families.values_mut() {
             self.house.enter(family, &event, false);
         }
-        let deadline = self.house.now() + self.house.plan.patience.events;
+        let patience = self.house.plan.patience.events;
+        let patience = if fault::is("expired-at-half-time") { patience / 2 } else { patience };
+        let deadline = self.house.now() + patience;
         self.waiting.insert(event.id, Waiting { event, deadline, synced });
     }
 
@@ -91,7 +97,10 @@ impl<'h> Meeting<'h> {
 
     /// A new deadline for the waiting announcements that somebody's state or push concerns.
     pub(crate) fn restart_clocks(&mut self, identifier: &Identifier, concerns: impl Fn(&PublicKey) -> bool) {
-        let Some(family) = self.families.get(identifier) else { return };
+        let Some(family) = self.families.get(identifier).filter(|_| !fault::is("clocks-never-restart"))
+        else {
+            return;
+        };
         let announcements = family.announcements.iter().filter(|(owner, _)| concerns(owner));
         let ids: Vec<EventId> =
             announcements.filter_map(|(_, slot)| Some(slot.waiting.as_ref()?.announcement.id)).collect();
@@ -155,7 +164,8 @@ impl<'h> Meeting<'h> {
     pub(crate) fn remove_repository(&mut self, repository: Coordinate) {
         let identifier = repository.identifier.clone();
         self.record.repositories.push(RepositoryChange::Remove(repository));
-        if self.families.get(&identifier).is_some_and(|family| family.hosted().is_empty()) {
+        let contributed = self.house.contributors.lock().of(&identifier).next().is_some();
+        if !contributed && self.families.get(&identifier).is_some_and(|family| family.hosted().is_empty()) {
             self.record.repositories.push(RepositoryChange::Leave(identifier));
         }
     }
@@ -185,7 +195,8 @@ impl<'h> Meeting<'h> {
         let Some(family) = self.families.get(&repository.identifier) else { return };
         let announced = family.announcements.get(&repository.owner);
         let was_served = announced.is_some_and(|slot| slot.served.is_some());
-        let states = family.states.get(&repository.owner);
+        let states =
+            family.states.get(&repository.owner).filter(|_| !fault::is("states-outlive-announcements"));
         let served = [
             announced.and_then(|slot| Some(slot.served.as_ref()?.announcement.id)),
             states.and_then(|slot| Some(slot.served.as_ref()?.id)),
@@ -201,7 +212,7 @@ impl<'h> Meeting<'h> {
         } else {
             self.remove_repository(repository.clone());
         }
-        for upload in self.house.unsigned.lock().to(repository) {
+        for upload in self.house.unsigned.lock().to(Place::Hosted, repository) {
             self.record.uploads_gone.push(upload);
         }
     }
@@ -278,6 +289,9 @@ impl<'h> Meeting<'h> {
         for (owner, id, tip) in &settled.pulls {
             self.nostr_ref(Coordinate::new(*owner, identifier.clone()), id, Some(*tip));
         }
+        for (author, id, tip) in &settled.contributed {
+            self.contributed_ref(Coordinate::new(*author, identifier.clone()), id, Some(*tip));
+        }
     }
 
     /// Compares what the refs of a family's repositories shall be with what they are.
@@ -292,9 +306,10 @@ impl<'h> Meeting<'h> {
             let mut after = before.clone();
             let mut head = None;
             if let Some(target) = settled.repositories.get(&owner) {
-                after.retain(|name, _| !name.is_in_state());
+                after.retain(|name, _| !name.is_in_state() && !fault::is("states-drop-nostr-refs"));
                 after.extend(target.refs.clone());
                 head.clone_from(&target.head);
+                head.take_if(|_| fault::is("heads-forgotten"));
             }
             let asked = self.nostr.remove(&repository).unwrap_or_default();
             // A record with a ref to what is not here could never be finished.
@@ -331,6 +346,7 @@ impl<'h> Meeting<'h> {
 
 fn take_waiting(family: &mut Family, id: &EventId) {
     family.pulls.remove(id);
+    family.contributed.remove(id);
     for slot in family.announcements.values_mut() {
         slot.waiting.take_if(|waiting| waiting.announcement.id == *id);
     }

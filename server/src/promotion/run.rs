@@ -18,9 +18,9 @@ use super::spread::concerns_several;
 use crate::git::files::remove_folder;
 use crate::git::sift::{Objects, sift};
 use crate::house::{House, HouseError};
-use crate::nip34::{Identifier, Oid};
+use crate::nip34::{Coordinate, Identifier, Oid};
 use crate::purgatory;
-use crate::purgatory::unsigned::Upload;
+use crate::purgatory::unsigned::{Place, Upload};
 use crate::store::events::Saved;
 use crate::store::tables::{Table, Write};
 
@@ -43,7 +43,8 @@ fn journal_key(sort: u8, number: u64) -> Vec<u8> {
 
 impl Meeting<'_> {
     /// Writes, then does, everything that was decided. When this returns `Ok`, it is durable and served.
-    pub(crate) async fn commit(self) -> Result<(), HouseError> {
+    pub(crate) async fn commit(mut self) -> Result<(), HouseError> {
+        self.follow_contributed()?;
         let house = self.house;
         let announced = self.announced();
         let number = house.next_record.fetch_add(1, Ordering::Relaxed);
@@ -172,6 +173,15 @@ impl House {
                     self.repositories.write(repository, refs, head.as_ref())?;
                     point("refs-written");
                 }
+                RepositoryChange::Contributed { repository, refs } => {
+                    self.ensure_contributed(repository)?;
+                    self.contributions.write(repository, refs, None)?;
+                    point("refs-written");
+                }
+                RepositoryChange::RemoveContributed(repository) => {
+                    self.contributions.remove(repository)?;
+                    self.contributors.lock().remove(repository);
+                }
                 RepositoryChange::Retire(repository) => self.repositories.retire(repository)?,
                 RepositoryChange::Remove(repository) => self.repositories.remove(repository)?,
                 RepositoryChange::Leave(identifier) => self.families.remove_empty(identifier)?,
@@ -227,6 +237,12 @@ impl House {
                 RepositoryChange::Refs { repository, refs, .. } => {
                     tracing::info!(%repository, refs = refs.len(), "refs follow the signed state");
                 }
+                RepositoryChange::Contributed { repository, refs } => {
+                    tracing::info!(%repository, refs = refs.len(), "a contributor's refs follow signed pull requests");
+                }
+                RepositoryChange::RemoveContributed(repository) => {
+                    tracing::info!(%repository, "a contributor's repository is empty and goes");
+                }
                 RepositoryChange::Retire(repository) => tracing::info!(%repository, "repository retired"),
                 RepositoryChange::Remove(repository) => tracing::info!(%repository, "repository removed"),
                 RepositoryChange::Leave(_) => {}
@@ -237,8 +253,7 @@ impl House {
     fn drop_uploads(&self, gone: &[Upload]) -> Result<(), HouseError> {
         for upload in gone {
             self.unsigned.lock().remove(upload);
-            let refs = self.unsigned.lock().refs_of(&upload.repository);
-            self.repositories.set_unsigned(&upload.repository, refs);
+            self.show_uploads(upload.place, &upload.repository);
             if let Some(objects) = upload.objects(&self.plan.git_data) {
                 remove_folder(&objects)?;
             }
@@ -246,12 +261,17 @@ impl House {
         Ok(())
     }
 
+    /// Uploads that no event has named yet are shown to those who fetch.
+    fn show_uploads(&self, place: Place, repository: &Coordinate) {
+        let refs = self.unsigned.lock().refs_of(place, repository);
+        self.at(place).set_unsigned(repository, refs);
+    }
+
     fn enter_uploads(&self, uploads: Vec<Upload>) {
         for upload in uploads {
-            let repository = upload.repository.clone();
+            let (place, repository) = (upload.place, upload.repository.clone());
             let before = self.unsigned.lock().insert(upload);
-            let refs = self.unsigned.lock().refs_of(&repository);
-            self.repositories.set_unsigned(&repository, refs);
+            self.show_uploads(place, &repository);
             if let Some(folder) = before.and_then(|before| before.objects(&self.plan.git_data))
                 && let Err(error) = remove_folder(&folder)
             {

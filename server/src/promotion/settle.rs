@@ -6,6 +6,7 @@ use nostr::event::EventId;
 use nostr::key::PublicKey;
 
 use crate::admission::Family;
+use crate::fault;
 use crate::nip34::{Oid, RefName, State};
 
 /// What the heads, tags and HEAD of a repository shall be.
@@ -26,6 +27,8 @@ pub struct Settled {
     pub repositories: BTreeMap<PublicKey, RefTarget>,
     /// `refs/nostr/<id>` of the pull requests in `serve`, by owner.
     pub pulls: Vec<(PublicKey, EventId, Oid)>,
+    /// The same in their authors' own repositories (GRASP-06), where no hosted one shows them: by author.
+    pub contributed: Vec<(PublicKey, EventId, Oid)>,
 }
 
 /// All objects that anything waiting in a family waits for.
@@ -42,25 +45,35 @@ pub fn wanted(family: &Family) -> BTreeSet<Oid> {
 #[must_use]
 pub fn settle(family: &Family, here: &HashSet<Oid>) -> Settled {
     let mut settled = Settled::default();
-    let hosted = family.hosted();
+    let mut hosted = family.hosted();
+    if fault::is("siblings-always-aligned") {
+        let everybody: BTreeSet<PublicKey> = family.states.keys().copied().collect();
+        hosted.values_mut().for_each(|maintainers| maintainers.clone_from(&everybody));
+    }
 
     let mut after = family.clone();
-    for (author, slot) in &mut after.states {
-        let Some(state) = slot.waiting.take_if(|state| may_be_served(family, &hosted, author, state, here))
-        else {
-            continue;
-        };
-        settled.serve.insert(state.id);
-        slot.served = Some(state);
+    // A state that empties a repository needs one that has been served, which the state before it may bring about.
+    while serve_states(&mut after, &hosted, here, &mut settled) | release(&mut after, &hosted, &mut settled) {
     }
 
     for (owner, maintainers) in &hosted {
-        let Some(state) = after.authorised(maintainers) else { continue };
         let slot = &family.announcements[owner];
-        if slot.served.is_none() && state.refs.is_empty() {
+        let Some(state) = after.authorised(maintainers) else {
+            if fault::is("refs-go-with-states") && slot.served.is_some() {
+                let empty = RefTarget { refs: BTreeMap::new(), head: None };
+                settled.repositories.insert(*owner, empty);
+            }
+            continue;
+        };
+        let last = maintainers.iter().filter_map(|author| after.states.get(author)?.served.as_ref());
+        let last = last
+            .filter(|_| fault::is("siblings-take-the-last"))
+            .find(|state| settled.serve.contains(&state.id));
+        let state = last.unwrap_or(state);
+        let forgotten = fault::is("siblings-forgotten") && !settled.repositories.is_empty();
+        if forgotten || !after.is_served(owner) {
             continue;
         }
-        settled.serve.extend(slot.waiting.as_ref().map(|waiting| waiting.announcement.id));
         let target = RefTarget { refs: state.refs.clone(), head: state.head.clone() };
         settled.repositories.insert(*owner, target);
     }
@@ -73,15 +86,63 @@ pub fn settle(family: &Family, here: &HashSet<Oid>) -> Settled {
                 .filter(|named| named.identifier == family.identifier)
                 .map(|named| named.owner)
         };
-        let is_served =
-            |owner: PublicKey| family.is_served(&owner) || settled.repositories.contains_key(&owner);
-        if named().any(is_served) {
+        let shown = named().any(|owner| after.is_served(&owner));
+        let contributed = family.contributed.contains(&pull.id);
+        if shown || contributed {
             settled.serve.insert(pull.id);
+            if !shown {
+                settled.contributed.push((pull.author, pull.id, tip));
+            }
             let refs = named().filter(|owner| hosted.contains_key(owner)).map(|owner| (owner, pull.id, tip));
-            settled.pulls.extend(refs);
+            let most = if fault::is("first-owner-only") { 1 } else { usize::MAX };
+            settled.pulls.extend(refs.take(most));
         }
     }
     settled
+}
+
+/// Serves the waiting states that may be; whether there was one.
+fn serve_states(
+    after: &mut Family,
+    hosted: &BTreeMap<PublicKey, BTreeSet<PublicKey>>,
+    here: &HashSet<Oid>,
+    settled: &mut Settled,
+) -> bool {
+    let ready: Vec<PublicKey> = after
+        .states
+        .iter()
+        .filter(|(author, slot)| {
+            slot.waiting.as_ref().is_some_and(|state| may_be_served(after, hosted, author, state, here))
+        })
+        .map(|(author, _)| *author)
+        .collect();
+    for author in &ready {
+        let Some(slot) = after.states.get_mut(author) else { continue };
+        slot.served = slot.waiting.take();
+        settled.serve.extend(slot.served.as_ref().map(|state| state.id));
+    }
+    !ready.is_empty()
+}
+
+/// Serves the waiting announcements that an authorised served state releases; whether there was one.
+fn release(
+    after: &mut Family,
+    hosted: &BTreeMap<PublicKey, BTreeSet<PublicKey>>,
+    settled: &mut Settled,
+) -> bool {
+    let names_any = |state: &State| !state.refs.is_empty() || fault::is("states-without-refs-release");
+    let releases = |maintainers| after.authorised(maintainers).is_some_and(names_any);
+    let ready: Vec<PublicKey> =
+        hosted.iter().filter(|(_, maintainers)| releases(maintainers)).map(|(owner, _)| *owner).collect();
+    let mut any = false;
+    for owner in &ready {
+        let Some(slot) = after.announcements.get_mut(owner) else { continue };
+        let Some(waiting) = slot.waiting.take() else { continue };
+        settled.serve.insert(waiting.announcement.id);
+        slot.served = Some(waiting);
+        any = true;
+    }
+    any
 }
 
 fn may_be_served(
@@ -92,6 +153,20 @@ fn may_be_served(
     here: &HashSet<Oid>,
 ) -> bool {
     let mut authorised_for = hosted.iter().filter(|(_, maintainers)| maintainers.contains(author));
+    let served = || family.states.values().filter_map(|slot| slot.served.as_ref());
+    let removes = |served: &State| {
+        state.refs.len() < served.refs.len()
+            && state.refs.keys().all(|name| served.refs.get(name) == state.refs.get(name))
+    };
+    if fault::is("removals-wait") && served().any(removes)
+        || fault::is("heads-wait")
+            && served().any(|served| served.refs == state.refs && served.head != state.head)
+    {
+        return false;
+    }
+    if state.refs.is_empty() && fault::is("states-without-refs-release") {
+        return true;
+    }
     if state.refs.is_empty() {
         // A state that empties a repository needs one that has been served.
         authorised_for.any(|(owner, _)| family.is_served(owner))

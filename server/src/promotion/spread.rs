@@ -12,6 +12,7 @@ use std::sync::Arc;
 use nostr::event::{Event, EventId};
 
 use super::meeting::Meeting;
+use crate::fault;
 use crate::git::process::{Process, git};
 use crate::house::{House, HouseError};
 use crate::nip34::{Identifier, Oid, PULL_REQUEST, PULL_REQUEST_UPDATE, PullRequest};
@@ -22,6 +23,7 @@ use crate::store::tables::{Table, Write};
 pub(super) fn concerns_several(event: &Event) -> bool {
     (event.kind == PULL_REQUEST || event.kind == PULL_REQUEST_UPDATE)
         && purgatory::identifiers(event).len() > 1
+        && !fault::is("first-identifier-only")
 }
 
 impl House {

@@ -8,7 +8,7 @@ use nostr::event::EventId;
 use tokio_util::sync::CancellationToken;
 
 use super::Waiting;
-use super::unsigned::Upload;
+use super::unsigned::{Place, Upload};
 use crate::house::{House, HouseError};
 use crate::nip34::{Announcement, Coordinate};
 use crate::promotion::meeting::Meeting;
@@ -116,7 +116,7 @@ impl House {
         if meeting.family(&repository.identifier).is_some_and(|family| family.is_hosted(&repository.owner)) {
             return;
         }
-        for upload in self.unsigned.lock().to(repository) {
+        for upload in self.unsigned.lock().to(Place::Hosted, repository) {
             meeting.drop_upload(upload);
         }
         meeting.remove_repository(repository.clone());

@@ -11,6 +11,7 @@ use std::collections::{BTreeSet, HashMap};
 use nostr::event::{Event, EventId};
 use serde::{Deserialize, Serialize};
 
+use crate::fault;
 use crate::nip34::{ANNOUNCEMENT, Identifier, PULL_REQUEST, PULL_REQUEST_UPDATE, PullRequest, STATE};
 use crate::store::tables::{Table, Tables, TablesError, Write};
 
@@ -175,6 +176,7 @@ impl Purgatory {
     /// The events whose time is up.
     #[must_use]
     pub fn expired(&self, now: u64) -> Vec<EventId> {
+        let now = if fault::is("nothing-expires") { 0 } else { now };
         self.events.values().filter(|w| w.deadline <= now).map(|w| w.event.id).collect()
     }
 }

@@ -6,14 +6,28 @@ use std::path::{Path, PathBuf};
 use nostr::event::EventId;
 use serde::{Deserialize, Serialize};
 
+use crate::fault;
 use crate::git::RefEntry;
 use crate::nip34::{Coordinate, Identifier, Oid, RefName};
 use crate::store::tables::{Table, Tables, TablesError, Write};
 
+/// Where an upload was pushed to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Place {
+    /// A hosted repository, `/<npub>/<identifier>.git`.
+    #[default]
+    Hosted,
+    /// A contributor's own, `/prs/<npub>/<identifier>.git` (GRASP-06).
+    Contributed,
+}
+
 /// One upload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upload {
-    /// Where it was pushed to.
+    /// To what kind of repository it was pushed.
+    #[serde(default)]
+    pub place: Place,
+    /// To which one. Of a contributed one, the owner is the contributor.
     pub repository: Coordinate,
     /// The event id in the ref's name.
     pub id: EventId,
@@ -32,6 +46,9 @@ impl Upload {
         let mut key = self.id.as_bytes().to_vec();
         key.extend(self.repository.owner.as_bytes());
         key.extend(sha(self.repository.identifier.as_str()));
+        if self.place == Place::Contributed {
+            key.push(1);
+        }
         key
     }
 
@@ -68,7 +85,7 @@ pub fn root(git_data: &Path) -> PathBuf {
 /// All such uploads. At most one per repository and event id.
 #[derive(Debug, Default)]
 pub struct Unsigned {
-    uploads: BTreeMap<(EventId, Coordinate), Upload>,
+    uploads: BTreeMap<(EventId, Place, Coordinate), Upload>,
     bytes: u64,
 }
 
@@ -117,14 +134,14 @@ impl Unsigned {
     /// Adds an upload; returns the one whose place it takes.
     pub fn insert(&mut self, upload: Upload) -> Option<Upload> {
         self.bytes += upload.bytes;
-        let before = self.uploads.insert((upload.id, upload.repository.clone()), upload);
+        let before = self.uploads.insert((upload.id, upload.place, upload.repository.clone()), upload);
         self.bytes -= before.as_ref().map_or(0, |before| before.bytes);
         before
     }
 
     /// Takes an upload out.
     pub fn remove(&mut self, upload: &Upload) {
-        if let Some(gone) = self.uploads.remove(&(upload.id, upload.repository.clone())) {
+        if let Some(gone) = self.uploads.remove(&(upload.id, upload.place, upload.repository.clone())) {
             self.bytes -= gone.bytes;
         }
     }
@@ -137,27 +154,29 @@ impl Unsigned {
 
     /// The uploads to one repository.
     #[must_use]
-    pub fn to(&self, repository: &Coordinate) -> Vec<Upload> {
-        self.uploads.values().filter(|upload| upload.repository == *repository).cloned().collect()
+    pub fn to(&self, place: Place, repository: &Coordinate) -> Vec<Upload> {
+        let same = |upload: &&Upload| upload.place == place && upload.repository == *repository;
+        self.uploads.values().filter(same).cloned().collect()
     }
 
     /// How a repository shows them to those who fetch.
     #[must_use]
-    pub fn refs_of(&self, repository: &Coordinate) -> Vec<RefEntry> {
+    pub fn refs_of(&self, place: Place, repository: &Coordinate) -> Vec<RefEntry> {
         let entry =
             |upload: Upload| RefEntry { name: RefName::nostr(&upload.id), oid: upload.tip, peeled: None };
-        self.to(repository).into_iter().map(entry).collect()
+        self.to(place, repository).into_iter().map(entry).collect()
     }
 
     /// The repositories that have any.
     #[must_use]
-    pub fn repositories(&self) -> BTreeSet<Coordinate> {
-        self.uploads.keys().map(|(_, repository)| repository.clone()).collect()
+    pub fn repositories(&self) -> BTreeSet<(Place, Coordinate)> {
+        self.uploads.keys().map(|(_, place, repository)| (*place, repository.clone())).collect()
     }
 
     /// The uploads whose time is up, by identifier.
     #[must_use]
     pub fn expired(&self, now: u64) -> Vec<(Identifier, Upload)> {
+        let now = if fault::is("unsigned-uploads-stay") { 0 } else { now };
         let expired = self.uploads.values().filter(|upload| upload.deadline <= now);
         expired.map(|upload| (upload.repository.identifier.clone(), upload.clone())).collect()
     }

@@ -41,6 +41,8 @@ impl RelayDoor for RelayRoom {
 
 pub(super) struct GitRoom {
     pub(super) git: Arc<GitService>,
+    /// The same below `/prs/`; absent when contributors have no repositories here.
+    pub(super) contributions: Option<Arc<GitService>>,
     pub(super) house: Arc<House>,
 }
 
@@ -51,15 +53,17 @@ impl GitDoor for GitRoom {
         call: GitCall,
         request: http::Request<RequestBody>,
     ) -> Option<http::Response<Body>> {
-        if !self.house.is_hosted(&call.repository) {
-            return None;
-        }
+        let git = if call.contributed {
+            self.contributions.as_ref()?
+        } else {
+            self.house.is_hosted(&call.repository).then_some(&self.git)?
+        };
         let path = match call.resource {
             GitResource::InfoRefs => GitPath::InfoRefs,
             GitResource::UploadPack => GitPath::UploadPack,
             GitResource::ReceivePack => GitPath::ReceivePack,
         };
-        let response = serve(Arc::clone(&self.git), call.repository, path, request).await;
+        let response = serve(Arc::clone(git), call.repository, path, request).await;
         Some(response.map(|body| body.map_err(Into::into).boxed_unsync()))
     }
 }

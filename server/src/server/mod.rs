@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::admission::curation::Curation;
 use crate::clock::Clock;
 use crate::config::{Backend, Config};
+use crate::git::contributions::Contributions;
 use crate::git::host::Host;
 use crate::git::{GitLimits, GitService};
 use crate::house::{Bounds, House, HouseError, OpenError, Plan};
@@ -107,12 +108,17 @@ impl Server {
                 unsigned_bytes: config.max_unsigned_bytes,
                 ..Bounds::default()
             },
+            contributions: config.grasp06_enable,
             clock: clock.clone(),
         };
         let house = House::open(plan, store.clone(), tables, Arc::clone(&feed)).await?;
 
         let stop = CancellationToken::new();
         let limits = relay_limits(&config);
+        let mut grasps = Description::default().grasps;
+        if config.grasp06_enable {
+            grasps.push("GRASP-06".to_owned());
+        }
         let about = Description {
             name: config.relay_name.clone(),
             description: config.relay_description.clone(),
@@ -120,6 +126,7 @@ impl Server {
             icon: Some(format!("{}/icon.svg", service.http_url())),
             curation: curation.summary(),
             acceptance: acceptance(&config, &service),
+            grasps,
             ..Description::default()
         };
         let nip11 = crate::relay::nip11::document(&about, &limits).to_string();
@@ -134,15 +141,18 @@ impl Server {
         });
         let gate = Arc::new(Host(Arc::clone(&house)));
         let git = Arc::new(GitService::new(gate, git_limits(&config), stop.clone(), TaskTracker::new()));
+        let contributions = Contributions(Arc::clone(&house));
+        let contributions = config.grasp06_enable.then(|| Arc::new(git.over(Arc::new(contributions))));
         let services = Services {
             relay: Arc::new(RelayRoom { relay, nip11: nip11.into() }),
-            git: Arc::new(GitRoom { git: Arc::clone(&git), house: Arc::clone(&house) }),
+            git: Arc::new(GitRoom { git: Arc::clone(&git), contributions, house: Arc::clone(&house) }),
             repositories: Arc::new(Pages(Arc::clone(&house))),
             about: About {
                 domain: service.clone(),
                 name: config.relay_name.clone(),
                 description: config.relay_description.clone(),
                 owner: keys.public_key(),
+                contributions: config.grasp06_enable,
             },
             trusted_proxies: config.trusted_proxy_cidrs.clone().into(),
         };

@@ -488,6 +488,43 @@ pub(super) const IDS: &[&str] = &[
     "G01/cors/options/info-refs",
     "G01/cors/options/upload-pack",
     "G01/cors/options/hosted",
+    "G06/advertised/off",
+    "G06/advertised/on",
+    "G06/empty/clone",
+    "G06/empty/with-spaces",
+    "G06/empty/with-emoji",
+    "G06/empty/with-dots",
+    "G06/empty/malformed",
+    "G06/push/data-first",
+    "G06/push/event-first",
+    "G06/push/update",
+    "G06/push/unsigned",
+    "G06/push/heads-and-tags",
+    "G06/push/malformed",
+    "G06/push/other-tip",
+    "G06/push/other-tip-first",
+    "G06/push/other-signer",
+    "G06/push/other-signer-first",
+    "G06/push/other-identifier",
+    "G06/push/deletion",
+    "G06/push/side-by-side",
+    "G06/push/expires",
+    "G06/events/named",
+    "G06/events/separate-tags",
+    "G06/events/unnamed",
+    "G06/events/other-signer",
+    "G06/events/other-identifier",
+    "G06/events/elsewhere",
+    "G06/events/no-repository",
+    "G06/events/only-pull-requests",
+    "G06/events/comment",
+    "G06/mirror/event-first",
+    "G06/mirror/data-first",
+    "G06/mirror/unsigned",
+    "G06/mirror/never-back",
+    "G06/mirror/only-named",
+    "G06/clean/deleted",
+    "G06/clean/other-tip",
 ];
 
 #[rustfmt::skip]
@@ -967,6 +1004,42 @@ pub(super) const IDS: &[&str] = &[
 #[case::g01_cors_options_info_refs("G01/cors/options/info-refs")]
 #[case::g01_cors_options_upload_pack("G01/cors/options/upload-pack")]
 #[case::g01_cors_options_hosted("G01/cors/options/hosted")]
+#[case::g06_advertised_off("G06/advertised/off")]
+#[case::g06_advertised_on("G06/advertised/on")]
+#[case::g06_empty_clone("G06/empty/clone")]
+#[case::g06_empty_with_spaces("G06/empty/with-spaces")]
+#[case::g06_empty_with_emoji("G06/empty/with-emoji")]
+#[case::g06_empty_with_dots("G06/empty/with-dots")]
+#[case::g06_empty_malformed("G06/empty/malformed")]
+#[case::g06_push_data_first("G06/push/data-first")]
+#[case::g06_push_event_first("G06/push/event-first")]
+#[case::g06_push_update("G06/push/update")]
+#[case::g06_push_unsigned("G06/push/unsigned")]
+#[case::g06_push_heads_and_tags("G06/push/heads-and-tags")]
+#[case::g06_push_malformed("G06/push/malformed")]
+#[case::g06_push_other_tip("G06/push/other-tip")]
+#[case::g06_push_other_tip_first("G06/push/other-tip-first")]
+#[case::g06_push_other_signer("G06/push/other-signer")]
+#[case::g06_push_other_signer_first("G06/push/other-signer-first")]
+#[case::g06_push_other_identifier("G06/push/other-identifier")]
+#[case::g06_push_deletion("G06/push/deletion")]
+#[case::g06_push_side_by_side("G06/push/side-by-side")]
+#[case::g06_events_named("G06/events/named")]
+#[case::g06_events_separate_tags("G06/events/separate-tags")]
+#[case::g06_events_unnamed("G06/events/unnamed")]
+#[case::g06_events_other_signer("G06/events/other-signer")]
+#[case::g06_events_other_identifier("G06/events/other-identifier")]
+#[case::g06_events_elsewhere("G06/events/elsewhere")]
+#[case::g06_events_no_repository("G06/events/no-repository")]
+#[case::g06_events_only_pull_requests("G06/events/only-pull-requests")]
+#[case::g06_events_comment("G06/events/comment")]
+#[case::g06_mirror_event_first("G06/mirror/event-first")]
+#[case::g06_mirror_data_first("G06/mirror/data-first")]
+#[case::g06_mirror_unsigned("G06/mirror/unsigned")]
+#[case::g06_mirror_never_back("G06/mirror/never-back")]
+#[case::g06_mirror_only_named("G06/mirror/only-named")]
+#[case::g06_clean_deleted("G06/clean/deleted")]
+#[case::g06_clean_other_tip("G06/clean/other-tip")]
 #[tokio::test]
 async fn lmdb(#[case] id: &str) {
     holds(id, Backend::Lmdb).await;
@@ -1449,6 +1522,42 @@ async fn lmdb(#[case] id: &str) {
 #[case::g01_cors_options_info_refs("G01/cors/options/info-refs")]
 #[case::g01_cors_options_upload_pack("G01/cors/options/upload-pack")]
 #[case::g01_cors_options_hosted("G01/cors/options/hosted")]
+#[case::g06_advertised_off("G06/advertised/off")]
+#[case::g06_advertised_on("G06/advertised/on")]
+#[case::g06_empty_clone("G06/empty/clone")]
+#[case::g06_empty_with_spaces("G06/empty/with-spaces")]
+#[case::g06_empty_with_emoji("G06/empty/with-emoji")]
+#[case::g06_empty_with_dots("G06/empty/with-dots")]
+#[case::g06_empty_malformed("G06/empty/malformed")]
+#[case::g06_push_data_first("G06/push/data-first")]
+#[case::g06_push_event_first("G06/push/event-first")]
+#[case::g06_push_update("G06/push/update")]
+#[case::g06_push_unsigned("G06/push/unsigned")]
+#[case::g06_push_heads_and_tags("G06/push/heads-and-tags")]
+#[case::g06_push_malformed("G06/push/malformed")]
+#[case::g06_push_other_tip("G06/push/other-tip")]
+#[case::g06_push_other_tip_first("G06/push/other-tip-first")]
+#[case::g06_push_other_signer("G06/push/other-signer")]
+#[case::g06_push_other_signer_first("G06/push/other-signer-first")]
+#[case::g06_push_other_identifier("G06/push/other-identifier")]
+#[case::g06_push_deletion("G06/push/deletion")]
+#[case::g06_push_side_by_side("G06/push/side-by-side")]
+#[case::g06_events_named("G06/events/named")]
+#[case::g06_events_separate_tags("G06/events/separate-tags")]
+#[case::g06_events_unnamed("G06/events/unnamed")]
+#[case::g06_events_other_signer("G06/events/other-signer")]
+#[case::g06_events_other_identifier("G06/events/other-identifier")]
+#[case::g06_events_elsewhere("G06/events/elsewhere")]
+#[case::g06_events_no_repository("G06/events/no-repository")]
+#[case::g06_events_only_pull_requests("G06/events/only-pull-requests")]
+#[case::g06_events_comment("G06/events/comment")]
+#[case::g06_mirror_event_first("G06/mirror/event-first")]
+#[case::g06_mirror_data_first("G06/mirror/data-first")]
+#[case::g06_mirror_unsigned("G06/mirror/unsigned")]
+#[case::g06_mirror_never_back("G06/mirror/never-back")]
+#[case::g06_mirror_only_named("G06/mirror/only-named")]
+#[case::g06_clean_deleted("G06/clean/deleted")]
+#[case::g06_clean_other_tip("G06/clean/other-tip")]
 #[tokio::test]
 async fn memory(#[case] id: &str) {
     holds(id, Backend::Memory).await;
@@ -1461,6 +1570,7 @@ async fn memory(#[case] id: &str) {
 #[case::g01_purgatory_expires_state("G01/purgatory/expires/state")]
 #[case::g01_purgatory_expires_pull_request("G01/purgatory/expires/pull-request")]
 #[case::g01_git_nostr_refs_expires("G01/git/nostr-refs/expires")]
+#[case::g06_push_expires("G06/push/expires")]
 #[tokio::test]
 async fn patient_lmdb(#[case] id: &str) {
     holds(id, Backend::Lmdb).await;
@@ -1473,6 +1583,7 @@ async fn patient_lmdb(#[case] id: &str) {
 #[case::g01_purgatory_expires_state("G01/purgatory/expires/state")]
 #[case::g01_purgatory_expires_pull_request("G01/purgatory/expires/pull-request")]
 #[case::g01_git_nostr_refs_expires("G01/git/nostr-refs/expires")]
+#[case::g06_push_expires("G06/push/expires")]
 #[tokio::test]
 async fn patient_memory(#[case] id: &str) {
     holds(id, Backend::Memory).await;

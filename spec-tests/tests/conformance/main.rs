@@ -18,31 +18,34 @@ use grasp_audit::check::{Check, Verdict};
 use grasp_audit::report::terminal;
 use grasp_audit::{Options, Report, Suite, specs};
 use spec_tests::elsewhere::{self, Elsewhere};
-use spec_tests::gate::{self, EXPIRY, MAY_SKIP, NEED_SMALL_LIMITS};
+use spec_tests::gate::{self, EXPIRY, MAY_SKIP, NEED_THE_PLAIN_SERVER};
 use spec_tests::{Backend, Instance, Setup};
 use tokio::sync::OnceCell;
 
 /// The servers are shared by all checks; they end with this process.
 static LMDB: OnceCell<Instance> = OnceCell::const_new();
 static MEMORY: OnceCell<Instance> = OnceCell::const_new();
-static LIMITED_LMDB: OnceCell<Instance> = OnceCell::const_new();
-static LIMITED_MEMORY: OnceCell<Instance> = OnceCell::const_new();
+static PLAIN_LMDB: OnceCell<Instance> = OnceCell::const_new();
+static PLAIN_MEMORY: OnceCell<Instance> = OnceCell::const_new();
 
 /// What came of the patient checks, on `lmdb` and on `memory`: they mostly wait, so all of them do so at the same time.
 static PATIENT: OnceLock<[Report; 2]> = OnceLock::new();
 static BEGIN_TO_WAIT: Once = Once::new();
 
-async fn server(backend: Backend, limited: bool) -> &'static Instance {
-    let cell = match (backend, limited) {
+/// A server with all that is optional, or a plain one without it and with small limits.
+async fn server(backend: Backend, plain: bool) -> &'static Instance {
+    let cell = match (backend, plain) {
         (Backend::Lmdb, false) => &LMDB,
         (Backend::Memory, false) => &MEMORY,
-        (Backend::Lmdb, true) => &LIMITED_LMDB,
-        (Backend::Memory, true) => &LIMITED_MEMORY,
+        (Backend::Lmdb, true) => &PLAIN_LMDB,
+        (Backend::Memory, true) => &PLAIN_MEMORY,
     };
-    let mut setup = Setup::new(env!("CARGO_BIN_EXE_server-under-test"), backend);
-    if limited {
-        setup = setup.set("NGIT_MAX_LIMIT", 40).set("NGIT_DEFAULT_LIMIT", 20);
-    }
+    let setup = Setup::new(env!("CARGO_BIN_EXE_server-under-test"), backend);
+    let setup = if plain {
+        setup.set("NGIT_MAX_LIMIT", 40).set("NGIT_DEFAULT_LIMIT", 20)
+    } else {
+        setup.set("NGIT_GRASP06_ENABLE", true)
+    };
     cell.get_or_init(|| setup.start()).await
 }
 
@@ -58,7 +61,7 @@ async fn holds(id: &str, backend: Backend) {
         let reports = patient_reports();
         return judge(id, if backend == Backend::Lmdb { &reports[0] } else { &reports[1] }, "");
     }
-    let server = server(backend, NEED_SMALL_LIMITS.contains(&id)).await;
+    let server = server(backend, NEED_THE_PLAIN_SERVER.contains(&id)).await;
     let suite = Suite::of(vec![check], Options { jobs: 1, ..Options::default() });
     let report = suite.run(&server.url()).await.expect("the server can be reached");
     judge(id, &report, &complaints(server));
@@ -103,6 +106,7 @@ fn patient_reports() -> &'static [Report; 2] {
 
 async fn run_patient(backend: Backend) -> Report {
     let setup = Setup::new(env!("CARGO_BIN_EXE_server-under-test"), backend)
+        .set("NGIT_GRASP06_ENABLE", true)
         .set("NGIT_PURGATORY_EXPIRY_SECS", EXPIRY.purgatory.as_secs())
         .set("NGIT_NOSTR_REF_EXPIRY_SECS", EXPIRY.nostr_ref.as_secs());
     let server = setup.start().await;
@@ -133,7 +137,7 @@ fn complaints(server: &Instance) -> String {
 fn the_list_is_the_suite() {
     let suite: Vec<String> = specs::all().into_iter().map(|check| check.id).collect();
     assert_eq!(cases::IDS, suite, "write the list anew, as the head of this file says");
-    for id in MAY_SKIP.iter().map(|(id, _)| id).chain(NEED_SMALL_LIMITS) {
+    for id in MAY_SKIP.iter().map(|(id, _)| id).chain(NEED_THE_PLAIN_SERVER) {
         assert!(cases::IDS.contains(id), "{id} is listed in spec_tests::gate and does not exist");
     }
 }

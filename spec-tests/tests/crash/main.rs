@@ -13,5 +13,5 @@ mod waiting;
 use spec_tests::{Backend, Setup};
 
 fn setup() -> Setup {
-    Setup::new(env!("CARGO_BIN_EXE_server-under-test"), Backend::Lmdb)
+    Setup::new(env!("CARGO_BIN_EXE_server-under-test"), Backend::Lmdb).set("NGIT_GRASP06_ENABLE", true)
 }

@@ -42,6 +42,8 @@ async fn first_push(
 #[case::siblings(3)]
 #[case::replacement(4)]
 #[case::deletion(5)]
+#[case::contribution_event_first(6)]
+#[case::contribution_deleted(7)]
 #[tokio::test]
 async fn in_the_course_of(
     #[case] scenario: usize,
@@ -62,7 +64,9 @@ async fn in_the_course_of(
         2 => scenarios::pull_request_data_first(ctx).await,
         3 => scenarios::siblings(ctx).await,
         4 => scenarios::replacement(ctx).await,
-        _ => scenarios::deletion(ctx).await,
+        5 => scenarios::deletion(ctx).await,
+        6 => scenarios::contribution_event_first(ctx).await,
+        _ => scenarios::contribution_deleted(ctx).await,
     })
     .await;
 }
@@ -118,21 +122,25 @@ async fn holds(server: &Instance, ctx: &Context, announcements: &[Event]) {
     let relay = instance::relay(&ctx.target).await.unwrap();
     view::refs_are_the_authorised_state(&ctx.target, &relay, &ctx.identifier, announcements).await;
     let git_data = server.git_data();
-    disk::fsck(disk::repositories(&git_data).into_iter().chain(disk::families(&git_data))).await;
+    let all = disk::repositories(&git_data).into_iter().chain(disk::families(&git_data));
+    disk::fsck(all.chain(disk::contributed(&git_data))).await;
     assert_eq!(disk::quarantine(&git_data), Vec::<String>::new(), "quarantine is swept at the start");
 }
 
 async fn ends_well(server: &Instance, ctx: &Context, scenario: &Scenario) {
     holds(server, ctx, &[]).await;
+    for repository in disk::contributed(&server.git_data()) {
+        assert!(repository.join("packed-refs").exists(), "{} has no refs and stays", repository.display());
+    }
     let relay = instance::relay(&ctx.target).await.unwrap();
     let all = scenario.served.iter().chain(&scenario.gone).map(|event| event.id.to_hex()).collect();
     let expected: BTreeSet<String> = scenario.served.iter().map(|event| event.id.to_hex()).collect();
     assert_eq!(view::served_ids(&relay, &all).await, expected, "what is served in the end");
-    for (owner, refs) in &scenario.refs {
-        let seen = view::refs(&ctx.target, owner, &ctx.identifier).await;
-        assert_eq!(seen.as_ref().map(|seen| &seen.refs), refs.as_ref(), "refs of {owner}");
+    for (path, refs) in &scenario.refs {
+        let seen = view::refs_at(&ctx.target, path).await;
+        assert_eq!(seen.as_ref().map(|seen| &seen.refs), refs.as_ref(), "refs of {path}");
         let Some(refs) = refs else { continue };
-        let url = ctx.target.url.clone_url(owner, &ctx.identifier);
+        let url = format!("{}{path}", ctx.target.url.base());
         let (clone, output) = Repository::clone_of(&url, &["--mirror"], |git| git).await.unwrap();
         assert!(output.ok(), "{output}");
         assert_eq!(

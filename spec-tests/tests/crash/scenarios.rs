@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use grasp_audit::Context;
+use grasp_audit::target::url::{contribution_path, repository_path};
 use grasp_fixtures::{Announcement, Draft, PullRequest, Repository, State, events};
 use nostr::event::Event;
-use nostr::key::{Keys, PublicKey};
+use nostr::key::Keys;
 
 use crate::act::Act;
 
@@ -20,8 +21,8 @@ pub(crate) struct Scenario {
     pub(crate) served: Vec<Event>,
     /// What is not served in the end.
     pub(crate) gone: Vec<Event>,
-    /// All refs of the repositories in the end; `None`: not hosted.
-    pub(crate) refs: Vec<(PublicKey, Option<BTreeMap<String, String>>)>,
+    /// All refs of the repositories at these paths in the end; `None`: not hosted.
+    pub(crate) refs: Vec<(String, Option<BTreeMap<String, String>>)>,
 }
 
 /// Local data, people, and their events.
@@ -43,6 +44,10 @@ impl<'a> Cast<'a> {
 
     fn announcement(&self, of: &Keys) -> Announcement {
         self.ctx.announcement_of(of, &self.ctx.identifier)
+    }
+
+    fn path(&self, of: &Keys) -> String {
+        repository_path(&of.public_key(), &self.ctx.identifier)
     }
 
     fn sign(&self, by: &Keys, draft: impl Into<Draft>) -> Event {
@@ -84,7 +89,7 @@ pub(crate) async fn first_push(ctx: &Context) -> Scenario {
     Scenario {
         acts: vec![Act::Publish(announcement.clone()), Act::Publish(state.clone()), push],
         served: vec![announcement, state],
-        refs: vec![(ctx.owner.public_key(), cast.refs(&refs))],
+        refs: vec![(cast.path(&ctx.owner), cast.refs(&refs))],
         ..Scenario::default()
     }
 }
@@ -106,7 +111,7 @@ async fn with_pull_request(ctx: &Context) -> (Scenario, Act, Act) {
         ],
         served: vec![announcement, state, pull.clone()],
         refs: vec![(
-            ctx.owner.public_key(),
+            cast.path(&ctx.owner),
             cast.refs(&[(MAIN, &cast.commits[0]), (&name, &cast.commits[3])]),
         )],
         ..Scenario::default()
@@ -124,6 +129,53 @@ pub(crate) async fn pull_request_event_first(ctx: &Context) -> Scenario {
 pub(crate) async fn pull_request_data_first(ctx: &Context) -> Scenario {
     let (scenario, event, data) = with_pull_request(ctx).await;
     Scenario { acts: vec![data, event], ..scenario }
+}
+
+/// What the scenarios about contributors' repositories begin with: a pull request to a hosted repository, and to one
+/// that is hosted nowhere here.
+async fn with_contribution(ctx: &Context) -> (Scenario, Event, Act, Keys) {
+    let cast = Cast::new(ctx).await;
+    let announcement = cast.sign(&ctx.owner, cast.announcement(&ctx.owner).draft());
+    let state = cast.state(&ctx.owner, 0, |state| state);
+    let path = contribution_path(&cast.other.public_key(), &ctx.identifier);
+    let url = format!("{}{path}", ctx.target.url.base());
+    let pull = PullRequest::new(ctx.coordinate(), &cast.commits[3]).clone_url(&url).subject("a change");
+    let pull = cast.sign(&cast.other, pull.draft());
+    let name = format!("refs/nostr/{}", pull.id.to_hex());
+    let data = Act::push(&cast.repository, &url, &[&format!("{}:{name}", cast.commits[3])]);
+    let scenario = Scenario {
+        before: vec![
+            Act::Publish(announcement.clone()),
+            Act::Publish(state.clone()),
+            cast.push(&ctx.owner, &[&cast.to("main", 0)]),
+        ],
+        served: vec![announcement, state, pull.clone()],
+        refs: vec![
+            (cast.path(&ctx.owner), cast.refs(&[(MAIN, &cast.commits[0]), (&name, &cast.commits[3])])),
+            (path, cast.refs(&[(&name, &cast.commits[3])])),
+        ],
+        ..Scenario::default()
+    };
+    (scenario, pull, data, cast.other)
+}
+
+/// A pull request whose event comes before its data, which is pushed to the contributor's own repository.
+pub(crate) async fn contribution_event_first(ctx: &Context) -> Scenario {
+    let (scenario, event, data, _) = with_contribution(ctx).await;
+    Scenario { acts: vec![Act::Publish(event), data], ..scenario }
+}
+
+/// The same with the data first; in the end the pull request is deleted, and the contributor's repository goes.
+pub(crate) async fn contribution_deleted(ctx: &Context) -> Scenario {
+    let (mut scenario, pull, data, author) = with_contribution(ctx).await;
+    let delete = ctx.sign(&author, events::delete_ids([&pull.id]));
+    scenario.served.retain(|served| served.id != pull.id);
+    scenario.served.push(delete.clone());
+    scenario.gone.push(pull.clone());
+    for (_, refs) in &mut scenario.refs {
+        refs.iter_mut().for_each(|refs| refs.retain(|name, _| !name.starts_with("refs/nostr/")));
+    }
+    Scenario { acts: vec![data, Act::Publish(pull), Act::Publish(delete)], ..scenario }
 }
 
 /// Two owners who list each other: one's push moves both, whoever is announced first.
@@ -147,7 +199,7 @@ pub(crate) async fn siblings(ctx: &Context) -> Scenario {
             cast.push(other, &[&cast.to("main", 2), &cast.to("dev", 1)]),
         ],
         served: vec![first, second, old, new],
-        refs: vec![(owner.public_key(), cast.refs(&refs)), (other.public_key(), cast.refs(&refs))],
+        refs: vec![(cast.path(owner), cast.refs(&refs)), (cast.path(other), cast.refs(&refs))],
         ..Scenario::default()
     }
 }
@@ -177,7 +229,7 @@ pub(crate) async fn replacement(ctx: &Context) -> Scenario {
         ],
         served: vec![new, four],
         gone: vec![old, one, two, three],
-        refs: vec![(owner.public_key(), cast.refs(&[(MAIN, &cast.commits[0])]))],
+        refs: vec![(cast.path(owner), cast.refs(&[(MAIN, &cast.commits[0])]))],
     }
 }
 
@@ -210,6 +262,6 @@ pub(crate) async fn deletion(ctx: &Context) -> Scenario {
         ],
         served: vec![second, theirs, delete_waiting, delete_state, delete_announcement],
         gone: vec![first, ours, waits],
-        refs: vec![(owner.public_key(), None), (other.public_key(), cast.refs(&[(MAIN, &cast.commits[0])]))],
+        refs: vec![(cast.path(owner), None), (cast.path(other), cast.refs(&[(MAIN, &cast.commits[0])]))],
     }
 }

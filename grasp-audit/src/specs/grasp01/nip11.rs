@@ -4,6 +4,7 @@ mod limits;
 
 use serde_json::Value;
 
+use crate::attachment::Attachment;
 use crate::check::{Check, CheckResult, expect, fail};
 use crate::context::Context;
 
@@ -69,6 +70,7 @@ async fn document(ctx: &Context) -> CheckResult<Value> {
 async fn is_json(ctx: Context) -> CheckResult {
     document(&ctx).await?;
     let response = ctx.http.get("/", &[("accept", "application/nostr+json")]).await?;
+    ctx.attach(Attachment::text("the document as it came", &response.text()));
     let kind = response.header("content-type");
     expect(kind.contains("json"), "Content-Type: application/nostr+json", kind)
 }

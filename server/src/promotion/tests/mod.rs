@@ -37,6 +37,24 @@ fn a_state_that_names_nothing_releases_nothing_but_empties_what_was_served() {
 }
 
 #[test]
+fn a_state_that_names_nothing_is_served_together_with_the_first_data() {
+    let (owner, other) = (Keys::generate(), Keys::generate());
+    for (time, refs) in [(2, 1), (9, 0)] {
+        let mut world = World::new();
+        world.announce(&owner, 1, &[&other]);
+        let nothing = world.state(&other, time, &[]);
+        world.state(&owner, 5, &[("refs/heads/main", oid(1))]);
+        assert!(world.served().is_empty());
+        world.arrive([oid(1)]);
+        assert!(world.served().contains(&nothing));
+        assert_eq!(world.refs_of(&owner).len(), refs, "the newer of the two states decides");
+        let settled = world.clone();
+        world.arrive([]);
+        assert_eq!(world, settled, "nothing is left for the next arrival");
+    }
+}
+
+#[test]
 fn a_co_maintainers_state_moves_every_repository_it_is_authorised_for() {
     let (owner, other) = (Keys::generate(), Keys::generate());
     let mut world = World::new();

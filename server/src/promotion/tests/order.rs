@@ -72,7 +72,13 @@ fn items(steps: &[Step]) -> Vec<Item> {
                 let id = nostr::event::EventId::from_byte_array([at as u8; 32]);
                 let repositories =
                     named.iter().map(|n| Coordinate::new(people[*n], identifier.clone())).collect();
-                items.push(Item::Pull(PullRequest { id, author: people[0], repositories, tip: Some(tip) }));
+                items.push(Item::Pull(PullRequest {
+                    id,
+                    author: people[0],
+                    repositories,
+                    tip: Some(tip),
+                    clone_urls: Vec::new(),
+                }));
                 items.push(Item::PullPush { owner: people[*pushed_to], id, tip });
             }
         }

@@ -167,7 +167,7 @@ impl World {
             return;
         }
         let served = |repository: &Coordinate| self.family.is_served(&repository.owner);
-        if decide::pull_request(new, served, |_| false) == Decision::Wait {
+        if decide::pull_request(new, false, served, |_| false) == Decision::Wait {
             if let Some(tip) = self.unsigned.remove(&new.id).filter(|tip| Some(*tip) == new.tip) {
                 self.here.insert(tip);
             }

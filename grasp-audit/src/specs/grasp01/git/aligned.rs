@@ -2,6 +2,7 @@
 
 use grasp_fixtures::keys::random_suffix;
 
+use super::bytes::twice_at_once;
 use crate::check::{Check, CheckResult, expect, expect_eq, skip};
 use crate::context::{Context, pushed};
 
@@ -190,15 +191,6 @@ async fn atomic(ctx: Context) -> CheckResult {
     }
     pushed(output)?;
     ctx.shows(&hosted.path, &state).await
-}
-
-async fn twice_at_once(ctx: Context) -> CheckResult {
-    let hosted = ctx.waiting_repository().await?;
-    let (one, two) =
-        tokio::join!(ctx.push(&hosted, &["refs/heads/main"]), ctx.push(&hosted, &["refs/heads/main"]),);
-    one?;
-    two?;
-    ctx.shows(&hosted.path, &hosted.main_at(&hosted.tip)).await
 }
 
 async fn repeated(ctx: Context) -> CheckResult {

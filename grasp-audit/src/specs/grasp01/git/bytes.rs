@@ -54,6 +54,19 @@ async fn targets_in_place(ctx: Context) -> CheckResult {
     ctx.shows(&hosted.path, &hosted.main_at(&hosted.tip)).await
 }
 
+/// As bytes, because a git client that looks when the other one is done sends nothing at all.
+pub(super) async fn twice_at_once(ctx: Context) -> CheckResult {
+    let hosted = ctx.waiting_repository().await?;
+    let pack = pack(&hosted, &["main", "main^{tree}", "main:README.md"]).await?;
+    let command = [Command::create(MAIN, &hosted.tip)];
+    let push = || receive_pack(&ctx.http, &hosted.path, &command, &pack);
+    let (one, two) = tokio::join!(push(), push());
+    for report in [one?, two?] {
+        expect(report.took(MAIN), format!("ok {MAIN}, both times"), report.seen())?;
+    }
+    ctx.shows(&hosted.path, &hosted.main_at(&hosted.tip)).await
+}
+
 async fn over_git_protocol(ctx: Context) -> CheckResult {
     let hosted = ctx.hosted_repository().await?;
     let tip = hosted.commit("other").await?;

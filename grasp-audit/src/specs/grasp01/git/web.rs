@@ -1,5 +1,7 @@
 //! G01/git/web: what a person sees who opens the repository's URL in a browser.
 
+use regex::Regex;
+
 use crate::check::{Check, CheckResult, expect, expect_eq};
 use crate::context::Context;
 use crate::target::http::Response;
@@ -10,7 +12,12 @@ const BROWSER: (&str, &str) = ("accept", "text/html,application/xhtml+xml,applic
 
 pub(super) fn checks() -> Vec<Check> {
     vec![
-        Check::new(ROW, "page", "the URL of a hosted repository is a page with links", page),
+        Check::new(
+            ROW,
+            "page",
+            "the URL of a hosted repository is a page with a link that leads away, to a client",
+            page,
+        ),
         Check::new(ROW, "not-hosted", "the URL of a repository that is not hosted is a 404 page", not_hosted),
         Check::new(ROW, "hostile-name", "what the path says stands in no page as markup", hostile_name),
     ]
@@ -21,8 +28,20 @@ async fn page(ctx: Context) -> CheckResult {
     let response = ctx.http.get(&hosted.path, &[BROWSER]).await?;
     expect_eq("status", &200, &response.status)?;
     is_html(&response)?;
-    let links = response.text().contains("href=");
-    expect(links, "links that lead to clients", response.text())
+    let leads_away = links(&response.text()).iter().any(|link| {
+        let other_site = link.contains("://") && !link.starts_with(&ctx.target.url.base());
+        other_site || link.starts_with("nostr:")
+    });
+    expect(leads_away, "a link that leads away, to a git nostr client", response.text())
+}
+
+/// Where the anchors of a page lead.
+fn links(page: &str) -> Vec<String> {
+    // a constant, tried out below
+    let Ok(anchor) = Regex::new(r#"(?is)<a\s(?:[^>]*?\s)?href\s*=\s*["']?([^"'\s>]+)"#) else {
+        return Vec::new();
+    };
+    anchor.captures_iter(page).map(|found| found[1].to_owned()).collect()
 }
 
 async fn not_hosted(ctx: Context) -> CheckResult {
@@ -46,4 +65,16 @@ fn is_html(response: &Response) -> CheckResult {
     let content_type = response.header("content-type");
     let html = content_type.starts_with("text/html") && !response.body.is_empty();
     expect(html, "a text/html page", response.head())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_anchors_lead_somewhere() {
+        let page = r#"<link href="style.css"><a data-href="/x">x</a> <a class="a" HREF='https://a.example/b'>b</a>
+            <a href=nostr:naddr1x>c</a>"#;
+        assert_eq!(links(page), ["https://a.example/b", "nostr:naddr1x"]);
+    }
 }

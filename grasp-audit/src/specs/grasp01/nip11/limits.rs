@@ -131,7 +131,7 @@ async fn max_subscriptions(ctx: Context) -> CheckResult {
         expect(open == (number < limit), what, if open { "it is open" } else { "it is refused" })?;
     }
     relay.send_json(&json!(["CLOSE", "s0"])).await?;
-    let again = is_read(&relay, "s0", json!(["REQ", "s0", nothing_stored()]).to_string()).await?;
+    let again = is_read(&relay, "another", json!(["REQ", "another", nothing_stored()]).to_string()).await?;
     expect(again, "a subscription that is closed makes room for another", "it is refused")
 }
 

@@ -1,5 +1,8 @@
 //! Who may sign a state: the shapes of maintainer chains, each with somebody who may and somebody who may not.
-//! They belong to `G01/relay/accepts-repository-events`: nothing is pushed here, a state is taken or refused.
+//! They belong to `G01/relay/accepts-repository-events`: a state is taken or refused.
+//!
+//! The links of a chain list another service alone. One that listed this service would have a repository of its own here,
+//! and whom it lists could sign for that one, chain or no chain.
 
 use grasp_fixtures::Announcement;
 use nostr::event::Event;
@@ -7,7 +10,7 @@ use nostr::key::Keys;
 
 use super::repository_events::{ROW, commit};
 use crate::check::{Check, CheckResult};
-use crate::context::Context;
+use crate::context::{Context, pushed};
 
 pub(super) fn checks() -> Vec<Check> {
     let role = |name: &str, what: &str, roles: fn(&Cast) -> Announcement, verdict: Verdict| {
@@ -33,7 +36,7 @@ pub(super) fn checks() -> Vec<Check> {
         Check::new(
             ROW,
             "chain-elsewhere",
-            "a chain leads through an announcement that does not list the service",
+            "a link that lists another service leads on, and nobody else signs",
             elsewhere,
         ),
         Check::new(ROW, "chain-order", "a chain holds whichever of its announcements came first", order),
@@ -194,18 +197,17 @@ async fn two_hops(ctx: Context) -> CheckResult {
     let (middle, end) = (ctx.someone(), ctx.someone());
     announces(&ctx, &ctx.owner, &[&middle]).await?;
     may_not_sign(&ctx, &end).await?;
-    announces(&ctx, &middle, &[&end]).await?;
+    announces_elsewhere(&ctx, &middle, &[&end]).await?;
     may_sign(&ctx, &end).await
 }
 
 async fn six_hops(ctx: Context) -> CheckResult {
     let chain: Vec<Keys> = (0..6).map(|_| ctx.someone()).collect();
-    let mut from = &ctx.owner;
-    for next in &chain {
-        announces(&ctx, from, &[next]).await?;
-        from = next;
+    announces(&ctx, &ctx.owner, &[&chain[0]]).await?;
+    for link in chain.windows(2) {
+        announces_elsewhere(&ctx, &link[0], &[&link[1]]).await?;
     }
-    may_sign(&ctx, from).await?;
+    may_sign(&ctx, &chain[5]).await?;
     may_not_sign(&ctx, &ctx.someone()).await
 }
 
@@ -228,9 +230,14 @@ async fn elsewhere(ctx: Context) -> CheckResult {
 
 async fn order(ctx: Context) -> CheckResult {
     let (middle, end) = (ctx.someone(), ctx.someone());
+    // it has to list the service, or nothing would vouch for it yet
     announces(&ctx, &middle, &[&end]).await?;
     announces(&ctx, &ctx.owner, &[&middle]).await?;
-    may_sign(&ctx, &end).await?;
+    // so what the end signs holds for the middle's repository anyway, and only a push to the owner's tells
+    let (data, tip) = ctx.local_repository().await?;
+    ctx.state_by(&end, &ctx.state(&tip)).await?;
+    let main = ["refs/heads/main"];
+    pushed(ctx.git.push(&data, &ctx.clone_url(), &main).await?)?;
     may_not_sign(&ctx, &ctx.someone()).await
 }
 
@@ -277,7 +284,7 @@ async fn hosted(ctx: Context) -> CheckResult {
     let announcement = ctx.announcement().maintainer(middle.public_key());
     ctx.hosted_repository_as(&ctx.owner, &announcement).await?;
     may_not_sign(&ctx, &end).await?;
-    announces(&ctx, &middle, &[&end]).await?;
+    announces_elsewhere(&ctx, &middle, &[&end]).await?;
     may_sign(&ctx, &end).await?;
     may_not_sign(&ctx, &ctx.someone()).await
 }

@@ -43,12 +43,13 @@ const UNLISTED: [(&str, &str, Listing); 12] = [
         Ok((swap(ctx.clone_url()), swap(ctx.target.url.relay())))
     }),
     ("longer-host", "lists a host whose name begins like this one's", |ctx| {
-        let other = format!("{}.grasp.invalid", ctx.target.url.host);
-        let swap = |url: String| url.replacen(&ctx.target.url.authority(), &other, 1);
+        let (host, authority) = (bracketed(&ctx.target.url.host), ctx.target.url.authority());
+        let other = authority.replacen(&host, &format!("{host}.grasp.invalid"), 1);
+        let swap = |url: String| url.replacen(&authority, &other, 1);
         Ok((swap(ctx.clone_url()), swap(ctx.target.url.relay())))
     }),
     ("userinfo", "has the service's name before an `@`", |ctx| {
-        let other = format!("{}@grasp.invalid", ctx.target.url.host);
+        let other = format!("{}@grasp.invalid", ctx.target.url.authority());
         let swap = |url: String| url.replacen(&ctx.target.url.authority(), &other, 1);
         Ok((swap(ctx.clone_url()), swap(ctx.target.url.relay())))
     }),
@@ -188,10 +189,11 @@ async fn listed(ctx: Context, listing: Listing) -> CheckResult {
 
 /// An announcement of the check's identifier that lists another service alone.
 fn away(ctx: &Context, author: &Keys) -> Event {
-    let away = Announcement::new(&ctx.identifier)
-        .clone_url("https://grasp.invalid/x.git")
-        .relay("wss://grasp.invalid");
-    ctx.sign(author, away.draft())
+    ctx.sign(author, elsewhere(ctx).draft())
+}
+
+fn elsewhere(ctx: &Context) -> Announcement {
+    Announcement::new(&ctx.identifier).clone_url("https://grasp.invalid/x.git").relay("wss://grasp.invalid")
 }
 
 /// The announcement must be taken and served at once, and git be refused at its author's path.
@@ -220,8 +222,9 @@ async fn co_maintainer_two_hops(ctx: Context) -> CheckResult {
     let (middle, end) = (ctx.someone(), ctx.someone());
     ctx.publishes(&ctx.owner, ctx.announcement().maintainer(middle.public_key()).draft()).await?;
     ctx.refused_as(&away(&ctx, &end), "blocked:").await?;
-    let announcement = ctx.announcement_of(&middle, &ctx.identifier).maintainer(end.public_key());
-    ctx.publishes(&middle, announcement.draft()).await?;
+    // it lists another service: with a repository of its own here it would vouch for the end by itself
+    let link = elsewhere(&ctx).maintainer(end.public_key());
+    ctx.publishes(&middle, link.draft()).await?;
     served_without_repository(&ctx, &away(&ctx, &end)).await
 }
 

@@ -1,0 +1,64 @@
+//! `grasp-audit audit`: one server, or several one after the other.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use grasp_audit::report::comparison::{Comparison, Examined};
+use grasp_audit::target::url::ServiceUrl;
+use grasp_audit::{Options, Suite};
+use nostr::types::Timestamp;
+
+use super::hardening::HardeningArgs;
+use super::reports::ReportFiles;
+use crate::progress::Shown;
+
+/// Examines the servers and writes the reports. The exit code is the worst of theirs.
+pub(crate) async fn run(
+    urls: &[String],
+    options: &Options,
+    files: &ReportFiles,
+    hardening: &HardeningArgs,
+) -> Result<ExitCode, String> {
+    check(urls)?;
+    let baseline = files.baseline(urls.len())?;
+    // Asked before anything is sent, so that nobody has to wait for the question.
+    let hostile = hardening.agreed(urls, options)?;
+    if let [url] = urls {
+        let mut report = suite(options).run(url).await.map_err(|error| error.to_string())?;
+        if let Some(hostile) = hostile {
+            let run = hostile.with_progress(Arc::new(Shown::new())).run(url).await;
+            report.hardening = Some(run.map_err(|error| error.to_string())?);
+        }
+        files.write_one(&mut report, baseline.as_ref())?;
+        return Ok(ExitCode::from(report.exit_code().max(hardening.exit_code(&report))));
+    }
+    let started = Timestamp::now().as_secs();
+    let mut examined = Vec::with_capacity(urls.len());
+    for (number, url) in urls.iter().enumerate() {
+        eprintln!("{url} ({} of {})", number + 1, urls.len());
+        examined.push(match suite(options).run(url).await {
+            Ok(report) => Examined::Report(report),
+            Err(error) => Examined::Unreachable { url: url.clone(), error: error.to_string() },
+        });
+    }
+    let comparison = Comparison::of(&examined, started);
+    files.write_all(&comparison, &examined)?;
+    Ok(ExitCode::from(comparison.exit_code()))
+}
+
+fn suite(options: &Options) -> Suite {
+    Suite::new(options.clone()).with_progress(Arc::new(Shown::new()))
+}
+
+/// All URLs make sense, and none is there twice, before the first is examined.
+fn check(urls: &[String]) -> Result<(), String> {
+    let mut seen: Vec<String> = Vec::with_capacity(urls.len());
+    for url in urls {
+        let authority = ServiceUrl::parse(url).map_err(|error| error.to_string())?.authority();
+        if seen.contains(&authority) {
+            return Err(format!("{authority} is named twice; name each server once"));
+        }
+        seen.push(authority);
+    }
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! The hardening report for a person: per area the cases with their grades; below, what was not robust with the wire.
+
+use super::case::{Area, Grade};
+use super::report::{CaseReport, HardeningReport};
+use crate::escape::visible;
+use crate::report::terminal::{Paint, indented, wire};
+
+/// The report as text; `colour` adds terminal colours.
+#[must_use]
+pub fn render(report: &HardeningReport, colour: bool) -> String {
+    let paint = Paint(colour);
+    let mut lines = vec![
+        format!("\nHardening of {} (not conformance)", report.url),
+        format!("suite {}, cases of {}", report.suite, report.catalogue),
+    ];
+    lines.extend(report.baseline.map(|baseline| format!("before the first case: {baseline}")));
+    for area in Area::ALL {
+        let cases: Vec<&CaseReport> = report.cases.iter().filter(|case| case.area == area).collect();
+        if !cases.is_empty() {
+            lines.push(format!("\n{}  {}", area.id(), area.heading()));
+        }
+        lines.extend(cases.into_iter().flat_map(|case| overview(paint, case)));
+    }
+    lines.extend(report.cases.iter().flat_map(|case| details(paint, case)));
+    lines.extend(summary(paint, report));
+    lines.join("\n") + "\n"
+}
+
+fn mark(paint: Paint, grade: &Grade) -> String {
+    let word = format!("{:<9}", grade.word());
+    match grade {
+        Grade::Robust => paint.good(&word),
+        Grade::Tolerable { .. } | Grade::Skip { .. } => paint.odd(&word),
+        Grade::Weak { .. } | Grade::Error { .. } => paint.bad(&word),
+    }
+}
+
+fn overview(paint: Paint, case: &CaseReport) -> Vec<String> {
+    let mark = mark(paint, &case.grade);
+    let why = match &case.grade {
+        Grade::Skip { why } => visible(why),
+        _ => visible(&case.did),
+    };
+    vec![format!("  {mark}  {:<34} {why}", case.id)]
+}
+
+fn details(paint: Paint, case: &CaseReport) -> Vec<String> {
+    let (seen, remarks) = match &case.grade {
+        Grade::Weak { seen, remarks } => (seen.as_slice(), remarks.as_slice()),
+        Grade::Tolerable { remarks } => (&[][..], remarks.as_slice()),
+        Grade::Error { text } => (std::slice::from_ref(text), &[][..]),
+        Grade::Robust | Grade::Skip { .. } => return Vec::new(),
+    };
+    let mut lines = vec![
+        format!("\n{} {}", mark(paint, &case.grade).trim_end(), case.id),
+        format!("  sent:            {}", case.sends),
+        format!("  a robust server: {}", case.robust),
+    ];
+    for (heading, texts) in [("this one:", seen), ("remarks:", remarks)] {
+        for (position, text) in texts.iter().enumerate() {
+            let heading = if position == 0 { heading } else { "" };
+            lines.push(format!("  {heading:<16} {}", indented(text, 19)));
+        }
+    }
+    lines.extend(case.meanwhile.map(|meanwhile| format!("  meanwhile:       {meanwhile} at worst")));
+    if !case.transcript.is_empty() {
+        lines.push("  on the wire:".to_owned());
+        lines.push(format!("    {}", indented(&wire(&case.transcript), 4)));
+    }
+    lines
+}
+
+fn summary(paint: Paint, report: &HardeningReport) -> Vec<String> {
+    let (totals, load) = (&report.totals, &report.load);
+    let mut lines = vec![
+        format!(
+            "\n{} cases in {:.1} s: {} robust, {} tolerable, {} weak, {} skipped, {} could not be carried out",
+            report.cases.len(),
+            report.duration_ms as f64 / 1000.0,
+            totals.robust,
+            totals.tolerable,
+            totals.weak,
+            totals.skipped,
+            totals.errors,
+        ),
+        format!(
+            "sent {} messages, {:.1} MB, over up to {} connections at a time",
+            load.messages,
+            load.bytes as f64 / 1e6,
+            load.at_once
+        ),
+    ];
+    if let Some(stopped) = &report.stopped {
+        let because = match &stopped.case {
+            Some(case) => format!("stopped after {case}: {}", stopped.why),
+            None => format!("stopped before the first case: {}", stopped.why),
+        };
+        lines.push(paint.bad(&visible(&because)));
+        lines.push(format!("{} cases were not run; look whether the server is still up", totals.not_run));
+    }
+    let sentence = report.sentence();
+    lines.push(if report.holds() { paint.good(&sentence) } else { paint.bad(&sentence) });
+    lines
+}

@@ -1,0 +1,204 @@
+//! Pushes: to heads and tags, and to `refs/nostr/<event-id>`.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Alternative, Event, EventId, Family, Judgement, Object, Person, Refs, Reply, Repo, Row, Says, World,
+    reached,
+};
+
+/// What a push wants, and what it brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push {
+    /// The repository at whose path it comes.
+    pub to: Repo,
+    /// What it wants.
+    pub wants: Wants,
+    /// The objects in its pack.
+    pub brings: BTreeSet<Object>,
+}
+
+/// What a push wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wants {
+    /// Heads and tags shall be exactly these.
+    Refs(Refs),
+    /// `refs/nostr/<id>` shall be at this object.
+    Nostr(EventId, Object),
+}
+
+impl World {
+    /// Somebody pushes.
+    #[must_use]
+    pub fn push(&self, push: &Push) -> Judgement {
+        if self.hosted(push.to).is_none() {
+            return Judgement::one(Row::PushNowhere, Reply::NotHosted, self.clone());
+        }
+        match &push.wants {
+            Wants::Refs(wanted) => self.push_refs(push, wanted),
+            Wants::Nostr(id, tip) => self.push_nostr(push, *id, *tip),
+        }
+    }
+
+    fn push_refs(&self, push: &Push, wanted: &Refs) -> Judgement {
+        let Repo { owner, project } = push.to;
+        let (Some(family), Some(hosted)) = (self.family(project), self.hosted(push.to)) else {
+            return Judgement::one(Row::PushNowhere, Reply::NotHosted, self.clone());
+        };
+        if hosted.refs == *wanted {
+            return Judgement::one(Row::PushInPlace, Reply::Taken, self.clone());
+        }
+        let arrives = family.gets_all_of(wanted.values(), &push.brings);
+        let candidates = family.waiting_for(owner, wanted);
+        let Some(newest) = candidates.into_iter().reduce(|a, b| if b.is_newer_than(&a) { b } else { a })
+        else {
+            let row = self.why_not(push.to, wanted);
+            return Judgement::one(row, Reply::Refused, self.clone());
+        };
+        if !arrives {
+            return Judgement::one(Row::PushRefused, Reply::Refused, self.clone());
+        }
+        let mut world = self.clone();
+        let family = world.family_mut(project);
+        family.objects.extend(reached(wanted.values()));
+        // Other states may be complete now: a server may go through this one, or straight to the newest.
+        let mut stepwise = world.clone();
+        stepwise.family_mut(project).serve_state_of(newest.by);
+        let stepwise = stepwise.one_by_one(project, &newest);
+        let taken = |world| Alternative { reply: Reply::Taken, world };
+        let mut alternatives: Vec<Alternative> = Vec::new();
+        for world in world.settled().into_iter().chain(stepwise) {
+            let alternative = taken(world);
+            if !alternatives.contains(&alternative) {
+                alternatives.push(alternative);
+            }
+        }
+        let moved = alternatives.first().map_or(0, |first| first.world.moved_since(self, project).len());
+        let judgement = Judgement { rows: BTreeSet::from([Row::PushAligned]), alternatives };
+        if moved > 1 { judgement.also(Row::SiblingsMove) } else { judgement }
+    }
+
+    /// Every repository follows this state first, and then what else can be served.
+    fn one_by_one(mut self, project: super::Project, state: &Event) -> Vec<Self> {
+        let family = self.family_mut(project);
+        let waiting: Vec<_> =
+            family.states.iter_mut().filter_map(|(by, held)| Some((*by, held.waiting.take()?))).collect();
+        let mut worlds = self.settled();
+        for world in &mut worlds {
+            for (by, state) in &waiting {
+                world.family_mut(project).states.entry(*by).or_default().waiting = Some(state.clone());
+            }
+        }
+        debug_assert!(worlds.iter().all(|world| world.is_served(state.id)));
+        World::all_settled(&worlds)
+    }
+
+    /// Which row refuses a push that nothing waits for.
+    fn why_not(&self, to: Repo, wanted: &Refs) -> Row {
+        let Some(family) = self.family(to.project) else { return Row::PushRefused };
+        let set = family.maintainers(to.owner);
+        let says = |state: &&Event| matches!(&state.says, Says::State { refs, .. } if refs == wanted);
+        let states = || {
+            family
+                .states
+                .iter()
+                .flat_map(|(by, held)| held.served.iter().chain(&held.waiting).filter(says).map(move |_| *by))
+        };
+        if states().any(|by| set.contains(&by)) {
+            Row::PushStale
+        } else if states().next().is_some() {
+            Row::PushForeign
+        } else {
+            Row::PushRefused
+        }
+    }
+
+    fn push_nostr(&self, push: &Push, id: EventId, tip: Object) -> Judgement {
+        let Some(family) = self.family(push.to.project) else {
+            return Judgement::one(Row::PushNowhere, Reply::NotHosted, self.clone());
+        };
+        let arrives = family.gets_all_of([&tip], &push.brings);
+        let known = self.served.get(&id).or_else(|| self.waiting.get(&id));
+        if let Some(event) = known {
+            return self.push_known(push, event, tip, arrives);
+        }
+        if !arrives {
+            let refused = Judgement::one(Row::PushRefused, Reply::Refused, self.clone());
+            // What is only in unsigned uploads may count for the next upload, or not.
+            let uploads = family.hosted.values().flat_map(|hosted| hosted.uploads.values());
+            let near = reached(uploads).union(&family.objects).copied().collect::<BTreeSet<_>>();
+            if reached([&tip]).is_subset(&near.union(&push.brings).copied().collect()) {
+                return refused.or(Reply::Taken, self.with_upload(push.to, id, tip));
+            }
+            return refused;
+        }
+        let judgement =
+            Judgement::one(Row::PushPullUnknown, Reply::Taken, self.with_upload(push.to, id, tip));
+        // The event was here and was deleted: the table does not say whether it is known.
+        if self.deleted.contains(&id) { judgement.or(Reply::Refused, self.clone()) } else { judgement }
+    }
+
+    fn with_upload(&self, to: Repo, id: EventId, tip: Object) -> Self {
+        let mut world = self.clone();
+        if let Some(hosted) = world.hosted_mut(to) {
+            hosted.maybe.remove(&id);
+            hosted.uploads.insert(id, tip);
+        }
+        world
+    }
+
+    fn push_known(&self, push: &Push, event: &Event, tip: Object, arrives: bool) -> Judgement {
+        let named = event.names().iter().any(|repo| repo.project == push.to.project);
+        let wanted = matches!(&event.says, Says::Pull { tip: wanted, .. } if *wanted == tip);
+        if !named || !wanted {
+            return Judgement::one(Row::PushPullOther, Reply::Refused, self.clone());
+        }
+        if self.served.contains_key(&event.id) {
+            let mut world = self.clone();
+            let here = self.hosted(push.to).is_some_and(|hosted| hosted.nostr.contains_key(&event.id));
+            if let Some(hosted) = world.hosted_mut(push.to)
+                && !here
+            {
+                hosted.maybe.insert(event.id, tip);
+            }
+            let in_place = Judgement::one(Row::PushInPlace, Reply::Taken, world);
+            // Beside the repositories it names it has no place that the table knows.
+            return if here { in_place } else { in_place.or(Reply::Refused, self.clone()) };
+        }
+        if !arrives {
+            return Judgement::one(Row::PushRefused, Reply::Refused, self.clone());
+        }
+        let mut world = self.clone();
+        world.family_mut(push.to.project).objects.extend(tip.reaches());
+        world.take_objects(event.names(), tip);
+        if let Some(hosted) = world.hosted_mut(push.to) {
+            hosted.maybe.insert(event.id, tip);
+        }
+        let mut judgement =
+            Judgement { rows: BTreeSet::from([Row::PushPullMatching]), alternatives: Vec::new() };
+        for world in world.settled() {
+            judgement = judgement.or(Reply::Taken, world);
+        }
+        judgement
+    }
+}
+
+impl Family {
+    /// Whether all that these tips reach is here or comes along.
+    fn gets_all_of<'a>(&self, tips: impl IntoIterator<Item = &'a Object>, brings: &BTreeSet<Object>) -> bool {
+        reached(tips).iter().all(|object| self.objects.contains(object) || brings.contains(object))
+    }
+
+    /// The waiting states that are authorised for this owner, newer than the served one, and say exactly this.
+    fn waiting_for(&self, owner: Person, wanted: &Refs) -> Vec<Event> {
+        let set = self.maintainers(owner);
+        let served = self.authorised(owner);
+        let waiting = self.states.iter().filter(|(by, _)| set.contains(by));
+        let waiting = waiting.filter_map(|(_, held)| held.waiting.as_ref());
+        let newer = waiting.filter(|state| served.is_none_or(|served| state.is_newer_than(served)));
+        newer
+            .filter(|state| matches!(&state.says, Says::State { refs, .. } if refs == wanted))
+            .cloned()
+            .collect()
+    }
+}

@@ -1,0 +1,180 @@
+//! The house as the git shells see it below `/prs/`: contributors' own repositories (GRASP-06).
+//!
+//! Every well-formed path is a repository, empty until something is pushed to it; nothing is on disk for it before. Its
+//! objects are those of the family of its identifier, so that a contributor need not send the project's history again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use nostr::event::EventId;
+
+use super::gate::{CommandResult, Gate, Hold, PushGate, Quarantine, RefCommand};
+use super::host::{MAX_HAVES, atomically, failed};
+use crate::authorize::{NamedEvent, Ruling, contribution};
+use crate::house::{House, HouseError};
+use crate::nip34::{Coordinate, Oid, PullRequest, RefName};
+use crate::promotion::meeting::Meeting;
+use crate::purgatory::unsigned::Place;
+
+/// Access to contributors' repositories: a handle on the house.
+#[derive(Debug, Clone)]
+pub struct Contributions(pub Arc<House>);
+
+#[async_trait::async_trait]
+impl PushGate for Contributions {
+    async fn open(&self, repository: &Coordinate) -> Result<Option<Gate>, String> {
+        let house = &self.0;
+        let haves = house.haves_of_family(repository);
+        if house.contributors.lock().has(repository)
+            && let Some(gate) = house.gate(Place::Contributed, repository, haves.clone()).await?
+        {
+            return Ok(Some(gate));
+        }
+        // Nothing was pushed here yet, or what was has gone meanwhile: an empty repository.
+        let family = house.families.objects(&repository.identifier);
+        let family_objects = if family.exists() { family } else { house.empty.path.join("objects") };
+        Ok(Some(Gate {
+            refs: Arc::clone(&house.empty.refs),
+            path: house.empty.path.clone(),
+            family_objects,
+            unsigned_objects: Vec::new(),
+            haves,
+        }))
+    }
+
+    fn quarantine(&self) -> std::io::Result<Quarantine> {
+        self.0.quarantine()
+    }
+
+    async fn judge(&self, repository: &Coordinate, commands: &[RefCommand]) -> (Vec<CommandResult>, Hold) {
+        let hold = Hold::new(self.0.holds.hold(&repository.identifier));
+        let (target, pushed) = (repository.clone(), commands.to_vec());
+        let identifiers = BTreeSet::from([repository.identifier.clone()]);
+        let judged = self.0.operate_on(identifiers, move |house| async move {
+            house.rule_contribution(&target, &pushed).await
+        });
+        match judged.await {
+            Ok(ruling) => (ruling.results, hold),
+            Err(error) => (failed(&error, commands), hold),
+        }
+    }
+
+    async fn land(
+        &self,
+        repository: &Coordinate,
+        commands: &[RefCommand],
+        atomic: bool,
+        quarantine: Option<Quarantine>,
+    ) -> Vec<CommandResult> {
+        let (target, pushed) = (repository.clone(), commands.to_vec());
+        let identifiers = BTreeSet::from([repository.identifier.clone()]);
+        let landed = self.0.operate_on(identifiers, move |house| async move {
+            let landed = house.land_contribution(&target, &pushed, atomic, quarantine.as_ref()).await;
+            if landed.is_err() {
+                house.undo_adoptions(Some(&target.identifier))?;
+                house.sweep_contributed(&target)?;
+            }
+            landed
+        });
+        match landed.await {
+            Ok(results) => {
+                self.0.spread_all().await;
+                results
+            }
+            Err(error) => failed(&error, commands),
+        }
+    }
+}
+
+impl House {
+    /// Tips of all hosted repositories of the identifier that are in memory.
+    fn haves_of_family(&self, repository: &Coordinate) -> Vec<Oid> {
+        let mut haves: BTreeSet<Oid> = self.haves(repository).into_iter().collect();
+        let own = self.repositories.cached(repository).filter(|_| self.is_hosted(repository));
+        haves.extend(own.iter().flat_map(|refs| &refs.refs).map(|entry| entry.oid).take(MAX_HAVES));
+        haves.into_iter().take(MAX_HAVES).collect()
+    }
+
+    /// Judges a push by what is known now. The caller holds the identifier's lock.
+    async fn rule_contribution(
+        &self,
+        repository: &Coordinate,
+        commands: &[RefCommand],
+    ) -> Result<Ruling, HouseError> {
+        let refs = self.contributions.snapshot(repository)?;
+        let entries = refs.iter().flat_map(|refs| &refs.refs);
+        let current: BTreeMap<RefName, Oid> = entries.map(|entry| (entry.name.clone(), entry.oid)).collect();
+        let mut events = BTreeMap::new();
+        for id in commands.iter().filter_map(|command| command.name.nostr_event()) {
+            events.insert(id, self.contributed_event(&id, repository).await?);
+        }
+        let mut ruling = contribution(&current, &events, commands);
+        self.bound_uploads(Place::Contributed, repository, commands, &mut ruling);
+        Ok(ruling)
+    }
+
+    async fn contributed_event(
+        &self,
+        id: &EventId,
+        repository: &Coordinate,
+    ) -> Result<NamedEvent, HouseError> {
+        match self.known_event(id).await? {
+            Some(event) if PullRequest::from_event(&event).is_ok() && event.pubkey != repository.owner => {
+                Ok(NamedEvent::OtherSigner)
+            }
+            _ => self.named_event(id, repository).await,
+        }
+    }
+
+    async fn land_contribution(
+        &self,
+        repository: &Coordinate,
+        commands: &[RefCommand],
+        atomic: bool,
+        quarantine: Option<&Quarantine>,
+    ) -> Result<Vec<CommandResult>, HouseError> {
+        let ruling = self.rule_contribution(repository, commands).await?;
+        if atomic && ruling.results.iter().any(Result::is_err) {
+            return Ok(ruling.results.into_iter().map(atomically).collect());
+        }
+        if !ruling.changes_anything() {
+            return Ok(ruling.results);
+        }
+        self.ensure_contributed(repository)?;
+        if !ruling.unsigned.is_empty() {
+            let mut meeting = Meeting::new(self, []);
+            for upload in self.take_uploads(Place::Contributed, repository, &ruling.unsigned, quarantine)? {
+                meeting.upload(upload);
+            }
+            meeting.commit().await?;
+            return Ok(ruling.results);
+        }
+        if let Some(quarantine) = quarantine {
+            let tips: Vec<Oid> = ruling.signed.iter().map(|(_, tip)| *tip).collect();
+            self.adopt(&repository.identifier, quarantine.objects(), &tips).await?;
+        }
+        let family = self.load(&repository.identifier).await?;
+        let mut meeting = Meeting::new(self, [family]);
+        for (id, tip) in &ruling.signed {
+            self.unsigned.lock().for_event(id).into_iter().for_each(|upload| meeting.drop_upload(upload));
+            meeting.contributed_ref(repository.clone(), id, Some(*tip));
+            // It may be served already; the hosted repositories that it names mirror it all the same.
+            for named in self.hosted_of(id, meeting.family(&repository.identifier)).await? {
+                meeting.nostr_ref(named, id, Some(*tip));
+            }
+        }
+        meeting.settle()?;
+        let missing = ruling.signed.iter().map(|(id, _)| id).find(|id| meeting.still_waits(id)).copied();
+        if let Some(id) = missing {
+            self.undo_adoptions(Some(&repository.identifier))?;
+            self.sweep_contributed(repository)?;
+            let reason = format!(
+                "the pull request {id} names repositories that are not served here yet; list this repository in its \
+                 `clone` tags, or push again when they are"
+            );
+            return Ok(ruling.results.into_iter().map(|result| result.and(Err(reason.clone()))).collect());
+        }
+        meeting.commit().await?;
+        Ok(ruling.results)
+    }
+}

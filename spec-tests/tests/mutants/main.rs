@@ -1,0 +1,115 @@
+//! Every check is proved able to fail: servers that break one requirement in one way are caught by the checks of that
+//! requirement, and by no unrelated one. docs/explanation/mutants.md says how, and how to add a mutant.
+//!
+//! The gate holds each mutant against the checks of its requirement, those that are affected by nature, and a sample of
+//! all others. All of them against all of them: `cargo test -p spec-tests --test mutants everything -- --ignored`.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod cors;
+mod git;
+mod lie;
+mod matrix;
+mod mutant;
+mod nip11;
+mod purgatory;
+mod relay;
+mod trial;
+mod unkilled;
+
+use std::collections::BTreeSet;
+
+use grasp_audit::catalogue::{Level, REQUIREMENTS};
+use grasp_audit::specs;
+use grasp_server::fault::FAULTS;
+
+use matrix::{Matrix, Reach, Recorded};
+use mutant::{Mutant, Way};
+
+/// The recorded matrix.
+const RECORD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mutants/snapshots/mutants__matrix.snap");
+
+fn mutants() -> Vec<Mutant> {
+    [relay::mutants(), purgatory::mutants(), nip11::mutants(), git::mutants(), cors::mutants()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Those that `GRASP_MUTANTS` picks by a part of their name or requirement, all by default.
+fn wanted() -> Vec<Mutant> {
+    let part = std::env::var("GRASP_MUTANTS").unwrap_or_default();
+    mutants().into_iter().filter(|m| m.name.contains(&part) || m.breaks.contains(&part)).collect()
+}
+
+#[test]
+fn every_must_and_should_has_a_mutant() {
+    let examined: BTreeSet<&str> =
+        specs::all().iter().filter_map(|check| Some(check.row()?.section())).collect();
+    let broken: BTreeSet<&str> = mutants().iter().map(|mutant| mutant.breaks).collect();
+    let binding = REQUIREMENTS.iter().filter(|row| matches!(row.level, Level::Must | Level::Should));
+    let missing: Vec<&str> = binding
+        .filter(|row| examined.contains(row.section()) && !broken.contains(row.id))
+        .map(|row| row.id)
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "no mutant breaks {missing:?}; docs/explanation/mutants.md says how to add one"
+    );
+}
+
+#[test]
+fn every_mutant_has_a_name_and_a_requirement_and_every_fault_is_one() {
+    let mutants = mutants();
+    let names: BTreeSet<&str> = mutants.iter().map(|mutant| mutant.name).collect();
+    assert_eq!(names.len(), mutants.len(), "names are unique");
+    for mutant in &mutants {
+        assert!(REQUIREMENTS.iter().any(|row| row.id == mutant.breaks), "{}: {}", mutant.name, mutant.breaks);
+    }
+    let faults: BTreeSet<&str> =
+        mutants.iter().filter(|mutant| matches!(mutant.way, Way::Fault)).map(|mutant| mutant.name).collect();
+    let listed: BTreeSet<&str> = FAULTS.iter().map(|(name, _)| *name).collect();
+    assert_eq!(faults, listed, "faults of the server, and mutants made of them");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite_passes_behind_an_honest_proxy() {
+    let checks = specs::all().into_iter().filter(|check| !check.needs.patient).collect();
+    let outcome = trial::trial(None, checks).await;
+    assert!(outcome.failed.is_empty() && outcome.errors.is_empty(), "{outcome:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_mutant_is_caught_by_its_own_requirement_and_by_no_unrelated_one() {
+    judge(Reach::Gate).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "records the matrix anew: every mutant against all checks that may catch it"]
+async fn whole_requirements() {
+    judge(Reach::Requirement).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "every mutant against every check: an hour on two cores"]
+async fn everything_against_everything() {
+    judge(Reach::Everything).await;
+}
+
+async fn judge(reach: Reach) {
+    let (mutants, all) = (wanted(), mutants().len());
+    let started = std::time::Instant::now();
+    let recorded = std::fs::read_to_string(RECORD).map(|text| Recorded::read(&text)).unwrap_or_default();
+    let matrix = Matrix::of(&mutants, reach, &recorded).await;
+    eprintln!("{}in {:.0} s", matrix.summary(), started.elapsed().as_secs_f32());
+    let mut complaints = matrix.complaints();
+    if mutants.len() < all {
+        // a part of the matrix: to be read, not to be recorded
+        eprintln!("{}", matrix.render());
+    } else {
+        complaints.extend(unkilled::complaints(&matrix.killed_checks()));
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    if mutants.len() == all {
+        insta::assert_snapshot!("matrix", matrix.render());
+    }
+}

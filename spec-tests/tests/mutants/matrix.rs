@@ -1,0 +1,206 @@
+//! Mutants × checks: which mutant meets which checks, what must come of it, and how it is written down.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use futures_util::{StreamExt, stream};
+use grasp_audit::catalogue::{self, REQUIREMENTS};
+use grasp_audit::check::Check;
+use grasp_audit::runner::matches;
+use grasp_audit::specs;
+
+use crate::mutant::{Affected, Mutant, Way};
+use crate::trial::{Outcome, trial};
+
+/// Mutants on trial at the same time.
+const AT_ONCE: usize = 5;
+/// Of the checks that are not expected to catch a mutant it meets every so many-th, another part than the mutant before;
+/// of those of its own requirement more.
+const SAMPLE: usize = 48;
+const OWN_SAMPLE: usize = 6;
+
+/// Which checks a mutant meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Those that are recorded to catch it, and samples of its own requirement and of all others. A mutant without a
+    /// record meets everything that may catch it.
+    Gate,
+    /// Those of its own requirement and those that may be affected, and a sample of all others.
+    Requirement,
+    /// Every one.
+    Everything,
+}
+
+/// What came of all trials, in the order of the mutants.
+pub(crate) struct Matrix<'m>(pub(crate) Vec<(&'m Mutant, Outcome)>);
+
+/// Which checks catch which mutant, as the recorded matrix has it.
+#[derive(Debug, Default)]
+pub(crate) struct Recorded(BTreeMap<String, BTreeSet<String>>);
+
+impl Recorded {
+    /// Reads what [`Matrix::render`] has written.
+    pub(crate) fn read(text: &str) -> Self {
+        let mut recorded = Self::default();
+        let (mut row, mut mutant) = ("", "");
+        for line in text.lines() {
+            let words = line.trim_start();
+            match line.len() - words.len() {
+                0 if words.starts_with("G0") => row = words.split(' ').next().unwrap_or_default(),
+                2 => mutant = words.split(' ').next().unwrap_or_default(),
+                4 if !words.contains(' ') => {
+                    recorded.0.entry(mutant.to_owned()).or_default().insert(format!("{row}/{words}"));
+                }
+                6 => drop(recorded.0.entry(mutant.to_owned()).or_default().insert(words.to_owned())),
+                _ => {}
+            }
+        }
+        recorded
+    }
+}
+
+impl Affected {
+    fn covers(&self, id: &str) -> bool {
+        if self.checks.contains('*') { matches(self.checks, id) } else { self.checks == id }
+    }
+}
+
+impl Mutant {
+    fn is_own(&self, check: &str) -> bool {
+        check.strip_prefix(self.breaks).is_some_and(|name| name.starts_with('/'))
+    }
+
+    fn may_fail(&self, check: &str) -> bool {
+        self.is_own(check) || self.affected.iter().any(|affected| affected.covers(check))
+    }
+}
+
+fn meets(mutant: &Mutant, number: usize, reach: Reach, recorded: &Recorded) -> Vec<Check> {
+    let record = recorded.0.get(mutant.name).filter(|_| reach == Reach::Gate);
+    let met = |(position, check): (usize, Check)| {
+        let part = |of: usize| position % of == number % of;
+        let expected = match record {
+            Some(record) => record.contains(&check.id) || mutant.is_own(&check.id) && part(OWN_SAMPLE),
+            None => mutant.may_fail(&check.id),
+        };
+        let sampled = !check.needs.patient && part(SAMPLE);
+        let reached = reach == Reach::Everything || expected || sampled;
+        (reached && (mutant.patient || !check.needs.patient)).then_some(check)
+    };
+    specs::all().into_iter().enumerate().filter_map(met).collect()
+}
+
+impl<'m> Matrix<'m> {
+    /// Holds all trials; progress goes to standard error.
+    pub(crate) async fn of(mutants: &'m [Mutant], reach: Reach, recorded: &Recorded) -> Self {
+        // those that wait for expiry begin first
+        let mut order: Vec<usize> = (0..mutants.len()).collect();
+        order.sort_by_key(|number| !mutants[*number].patient);
+        let trials = order.into_iter().map(|number| async move {
+            let started = std::time::Instant::now();
+            let checks = meets(&mutants[number], number, reach, recorded);
+            let outcome = trial(Some(&mutants[number]), checks).await;
+            eprintln!(
+                "{:<44} {:>3} checks, {:>2} failed, {:>5.1} s",
+                mutants[number].name,
+                outcome.ran,
+                outcome.failed.len(),
+                started.elapsed().as_secs_f32()
+            );
+            (number, outcome)
+        });
+        let mut outcomes: Vec<(usize, Outcome)> =
+            stream::iter(trials).buffer_unordered(AT_ONCE).collect().await;
+        outcomes.sort_by_key(|(number, _)| *number);
+        Self(outcomes.into_iter().map(|(number, outcome)| (&mutants[number], outcome)).collect())
+    }
+
+    /// What is wrong with mutants or checks; nothing is how it should be.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        self.0.iter().flat_map(|(mutant, outcome)| complaints_about(mutant, outcome)).collect()
+    }
+
+    /// The checks that some mutant kills.
+    pub(crate) fn killed_checks(&self) -> BTreeSet<&str> {
+        self.0.iter().flat_map(|(_, outcome)| outcome.failed.iter().map(|(id, _)| id.as_str())).collect()
+    }
+
+    fn is_killed(mutant: &Mutant, outcome: &Outcome) -> bool {
+        outcome.failed.iter().any(|(id, _)| mutant.is_own(id))
+    }
+
+    /// `N mutants, N killed`, and the checks they kill, section by section.
+    pub(crate) fn summary(&self) -> String {
+        let killed = |section: Option<&str>| {
+            let within = |id: &str| section.is_none_or(|section| id.starts_with(&format!("{section}/")));
+            let mutants: Vec<_> = self.0.iter().filter(|(mutant, _)| within(mutant.breaks)).collect();
+            let dead = mutants.iter().filter(|(mutant, outcome)| Self::is_killed(mutant, outcome)).count();
+            let checks = specs::all().into_iter().filter(|check| within(&check.id)).count();
+            let caught = self.killed_checks().into_iter().filter(|id| within(id)).count();
+            format!("{} mutants, {dead} killed; {caught} of {checks} checks kill one", mutants.len())
+        };
+        let mut text = format!("{}\n", killed(None));
+        let sections: BTreeSet<&str> = self.0.iter().map(|(mutant, _)| section(mutant)).collect();
+        for section in sections {
+            let _ = writeln!(text, "  {section:<14} {}", killed(Some(section)));
+        }
+        text
+    }
+
+    /// The whole matrix, for the snapshot: mutant → the checks that fail.
+    pub(crate) fn render(&self) -> String {
+        let mut text = self.summary();
+        for row in REQUIREMENTS {
+            let own: Vec<_> = self.0.iter().filter(|(mutant, _)| mutant.breaks == row.id).collect();
+            if own.is_empty() {
+                continue;
+            }
+            let _ = writeln!(text, "\n{} ({})", row.id, row.level);
+            own.into_iter().for_each(|(mutant, outcome)| write_mutant(&mut text, mutant, outcome));
+        }
+        text
+    }
+}
+
+fn section(mutant: &Mutant) -> &'static str {
+    catalogue::requirement(mutant.breaks).map_or("", catalogue::Requirement::section)
+}
+
+fn write_mutant(text: &mut String, mutant: &Mutant, outcome: &Outcome) {
+    let way = if matches!(mutant.way, Way::Fault) { "fault" } else { "proxy" };
+    let _ = writeln!(text, "\n  {} ({way}): {}", mutant.name, mutant.what);
+    let prefix = format!("{}/", mutant.breaks);
+    for (id, _) in &outcome.failed {
+        if let Some(name) = id.strip_prefix(&prefix) {
+            let _ = writeln!(text, "    {name}");
+        }
+    }
+    let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (id, _) in outcome.failed.iter().filter(|(id, _)| !mutant.is_own(id)) {
+        let reason = mutant.affected.iter().find(|affected| affected.covers(id));
+        by_reason.entry(reason.map_or("UNRELATED", |affected| affected.because)).or_default().push(id);
+    }
+    for (reason, ids) in by_reason {
+        let _ = writeln!(text, "    affected: {reason}");
+        for id in ids {
+            let _ = writeln!(text, "      {id}");
+        }
+    }
+}
+
+fn complaints_about(mutant: &Mutant, outcome: &Outcome) -> Vec<String> {
+    let mut complaints: Vec<String> =
+        outcome.errors.iter().map(|error| format!("{}: {error}", mutant.name)).collect();
+    if !Matrix::is_killed(mutant, outcome) {
+        complaints.push(format!("{}: no check of {} catches it", mutant.name, mutant.breaks));
+    }
+    for (id, why) in outcome.failed.iter().filter(|(id, _)| !mutant.may_fail(id)) {
+        complaints.push(format!("{}: caught by {id}, which is about something else: {why}", mutant.name));
+    }
+    for affected in &mutant.affected {
+        if !outcome.failed.iter().any(|(id, _)| affected.covers(id)) {
+            complaints.push(format!("{}: {} is listed as affected and is not", mutant.name, affected.checks));
+        }
+    }
+    complaints
+}

@@ -1,0 +1,109 @@
+//! A mutant on trial: a server of its own, a proxy in front of it, and checks of the suite.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use grasp_audit::check::{Check, Verdict};
+use grasp_audit::context::Expiry;
+use grasp_audit::target::patience::Patience;
+use grasp_audit::{Options, Report, Suite};
+use grasp_fixtures::faulty_proxy::{Fate, Heard, Lies, Listening};
+use spec_tests::{Backend, Setup};
+
+use crate::mutant::{Mutant, Way};
+
+/// Factor on every wait of the suite. Most mutants are caught at once; what one keeps back for ever is waited for, so
+/// this is as short as a busy machine allows.
+const PATIENCE: f64 = 0.8;
+/// Checks of one trial at the same time; they mostly wait for git.
+const JOBS: usize = 6;
+/// Expiry of the servers on which the patient checks run: long enough for what a check does before it.
+const EXPIRY: Expiry = Expiry { purgatory: Duration::from_secs(15), nostr_ref: Duration::from_secs(12) };
+
+/// How the checks of a trial ended.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// Which failed, and what they expected and saw.
+    pub(crate) failed: Vec<(String, String)>,
+    /// Which could not be carried out, and why.
+    pub(crate) errors: Vec<String>,
+    /// How many there were.
+    pub(crate) ran: usize,
+}
+
+impl Outcome {
+    fn add(&mut self, report: Report) {
+        self.ran += report.checks.len();
+        for check in report.checks {
+            match check.verdict {
+                Verdict::Fail { expected, seen } => {
+                    self.failed.push((check.id, format!("expected {expected}; seen: {seen}")));
+                }
+                Verdict::Error { text } => self.errors.push(format!("{}: {text}", check.id)),
+                Verdict::Pass | Verdict::Skip { .. } | Verdict::Warn { .. } => {}
+            }
+        }
+    }
+}
+
+/// Holds these checks against the mutant; without one, against the honest server behind a proxy that
+/// hears and holds everything and changes nothing.
+pub(crate) async fn trial(mutant: Option<&Mutant>, checks: Vec<Check>) -> Outcome {
+    let (patient, quick): (Vec<Check>, Vec<Check>) =
+        checks.into_iter().partition(|check| check.needs.patient);
+    let (quick, patient) = tokio::join!(hold(mutant, quick, false), hold(mutant, patient, true));
+    let mut outcome = Outcome::default();
+    quick.into_iter().chain(patient).for_each(|report| outcome.add(report));
+    outcome
+}
+
+/// Hears and holds everything, and changes nothing.
+fn attentive() -> Lies {
+    Lies::default()
+        .request(|_| None)
+        .request_body(|_| true, |_, body| Ok(body.to_vec()))
+        .head(|_, _| {})
+        .body(|_, _| true, |_, _, body| body.to_vec())
+        .relay(|| |_: &Heard| Fate::Pass)
+}
+
+async fn hold(mutant: Option<&Mutant>, checks: Vec<Check>, patient: bool) -> Option<Report> {
+    if checks.is_empty() {
+        return None;
+    }
+    let listening = Listening::bind().await.unwrap();
+    let mut setup = Setup::new(env!("CARGO_BIN_EXE_server-under-test"), Backend::Memory)
+        .set("NGIT_DOMAIN", listening.authority());
+    if patient {
+        setup = setup
+            .set("NGIT_PURGATORY_EXPIRY_SECS", EXPIRY.purgatory.as_secs())
+            .set("NGIT_NOSTR_REF_EXPIRY_SECS", EXPIRY.nostr_ref.as_secs());
+    }
+    for (variable, value) in mutant.iter().flat_map(|mutant| &mutant.settings) {
+        setup = setup.set(variable, value);
+    }
+    let lies = match mutant.map(|mutant| (&mutant.way, mutant.name)) {
+        Some((Way::Proxy(lies), _)) => lies(),
+        Some((Way::Fault, name)) => {
+            setup = setup.set("GRASP_FAULT", name);
+            Lies::default()
+        }
+        None => attentive(),
+    };
+    let server = setup.start().await;
+    let upstream: SocketAddr = server.authority().parse().unwrap();
+    let proxy = listening.serve(upstream, lies);
+    let options = Options {
+        // patient checks do nothing but wait
+        jobs: if patient { checks.len() } else { JOBS },
+        cleanup: false,
+        patient,
+        expiry: EXPIRY,
+        patience: Patience::new(PATIENCE),
+        ..Options::default()
+    };
+    let report = Suite::of(checks, options).run(&proxy.url).await.expect("the mutant can be reached");
+    let name = mutant.map_or("the honest proxy", |mutant| mutant.name);
+    assert!(!proxy.is_broken(), "{name}: a lie panicked, its message stands above");
+    Some(report)
+}
