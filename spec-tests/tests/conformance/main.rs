@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cases;
+mod pointed;
 
 use std::fmt::Write as _;
 use std::path::Path;
