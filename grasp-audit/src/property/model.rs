@@ -221,6 +221,8 @@ struct Hosted {
     head: Option<Name>,
     /// The state that made the refs what they are.
     follows: Option<EventId>,
+    /// How many states it has followed since the world was last settled.
+    turns: u8,
     /// `refs/nostr/…` of events that are served.
     nostr: BTreeMap<EventId, Object>,
     /// `refs/nostr/…` that nobody has signed for yet.

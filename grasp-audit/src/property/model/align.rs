@@ -47,6 +47,9 @@ impl World {
     }
 
     fn settle(&mut self, reading: Reading) {
+        for family in self.families.values_mut() {
+            family.hosted.values_mut().for_each(|hosted| hosted.turns = 0);
+        }
         loop {
             let mut changed = false;
             for family in self.families.values_mut() {
@@ -55,9 +58,10 @@ impl World {
             }
             changed |= self.serve_pulls();
             if !changed {
-                return;
+                break;
             }
         }
+        self.families.values_mut().for_each(Family::forget_passing_heads);
     }
 }
 
@@ -103,6 +107,23 @@ impl Family {
         !ready.is_empty()
     }
 
+    /// A repository that has followed one state on its way to another, which says nothing of HEAD: a server may have gone
+    /// straight there, so HEAD is as it was, or as the first one says.
+    fn forget_passing_heads(&mut self) {
+        let silent: Vec<Person> = self
+            .hosted
+            .keys()
+            .copied()
+            .filter(|owner| self.authorised(*owner).and_then(usable_head).is_none())
+            .collect();
+        for (owner, hosted) in &mut self.hosted {
+            if hosted.turns > 1 && silent.contains(owner) {
+                hosted.head = None;
+            }
+            hosted.turns = 0;
+        }
+    }
+
     fn head_of(&self, by: Person) -> Option<Name> {
         self.states.get(&by)?.served.as_ref().and_then(usable_head)
     }
@@ -145,6 +166,7 @@ impl Family {
             return false;
         }
         hosted.follows = Some(state.id);
+        hosted.turns += 1;
         hosted.refs.clone_from(refs);
         match usable_head(state) {
             Some(branch) => hosted.head = Some(branch),

@@ -254,6 +254,22 @@ fn a_head_that_the_state_does_not_list_stays() {
 }
 
 #[test]
+fn a_state_that_was_passed_on_the_way_may_have_moved_head_or_not() {
+    let mut tale = Tale::default();
+    let announcement = tale.announcement(Alice, true, &[Bob]);
+    tale.publish(&announcement);
+    let on_dev = refs(&[(Name::Main, C1), (Name::Dev, C1)]);
+    let says = Says::State { project: X, refs: on_dev.clone(), head: Some(Name::Dev), invalid: false };
+    let passed = tale.event(Bob, says);
+    let nothing = tale.state(Alice, Refs::new());
+    tale.publish(&passed);
+    tale.publish(&nothing);
+    decided(tale.push(at(Alice), Wants::Refs(on_dev)), Reply::Taken, Row::PushAligned);
+    assert_eq!(tale.refs_of(Alice), Some(Refs::new()), "the newer state names nothing");
+    assert_eq!(tale.world.hosted(at(Alice)).unwrap().head, None, "what is seen decides");
+}
+
+#[test]
 fn a_pull_request_needs_a_repository_that_is_served() {
     let mut tale = Tale::default();
     let pull = tale.pull(&[at(Alice)], C2);
