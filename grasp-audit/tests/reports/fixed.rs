@@ -118,6 +118,7 @@ fn of(checks: Vec<CheckReport>) -> Report {
         },
         baseline: None,
         checks,
+        hardening: None,
     }
 }
 
