@@ -38,7 +38,7 @@ pub(super) fn cases() -> Vec<Case> {
             Area::Http,
             "broken-compression",
             "bodies that are no gzip, cut, followed by rubbish, with wrong checksums, compressed twice, or of unknown codings",
-            "answers 400 or 415",
+            "answers 400 or 415 to each of them",
             Load::new(1, 20, 100_000),
             broken,
         ),
