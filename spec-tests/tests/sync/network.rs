@@ -1,6 +1,7 @@
 //! Servers that name each other, and a repository that lives on all of them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use grasp_audit::target::Target;
@@ -9,6 +10,7 @@ use grasp_fixtures::events::coordinate;
 use grasp_fixtures::{Announcement, PullRequest, Repository, State, keys};
 use nostr::event::Event;
 use nostr::key::Keys;
+use nostr::types::Timestamp;
 use serde_json::json;
 use spec_tests::{Backend, Instance, Setup, instance, view};
 
@@ -32,12 +34,17 @@ pub(crate) async fn servers<const N: usize>() -> [Instance; N] {
     started.try_into().expect("as many as asked for")
 }
 
+/// How far in the past a project's first state lies, in seconds.
+const HEAD_START: u64 = 60;
+
 /// Somebody's repository, here and on servers.
 pub(crate) struct Project {
     pub(crate) owner: Keys,
     pub(crate) identifier: String,
     pub(crate) repository: Repository,
     pub(crate) tip: String,
+    /// When the last state was made: each is a second later than the one before, however fast a test is.
+    last: AtomicU64,
 }
 
 impl Project {
@@ -46,7 +53,8 @@ impl Project {
         let tip = repository.commit("readme", "first\n", &[]).await.unwrap();
         repository.branch("main", &tip).await.unwrap();
         let identifier = format!("{name}-{}", keys::random_suffix(8));
-        Self { owner: keys::fresh(), identifier, repository, tip }
+        let last = AtomicU64::new(Timestamp::now().as_secs() - HEAD_START);
+        Self { owner: keys::fresh(), identifier, repository, tip, last }
     }
 
     pub(crate) fn coordinate(&self) -> String {
@@ -71,7 +79,8 @@ impl Project {
     }
 
     pub(crate) fn state(&self, tip: &str) -> Event {
-        State::new(&self.identifier).branch("main", tip).head("main").draft().sign(&self.owner)
+        let at = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        State::new(&self.identifier).branch("main", tip).head("main").draft().at(at).sign(&self.owner)
     }
 
     /// A new commit on main, here.
