@@ -87,7 +87,6 @@ async fn what_was_a_bug_once_stays_mended(#[case] backend: Backend) {
 #[case::supersets_taken("supersets-taken")]
 #[case::ties_to_the_higher_id("ties-to-the-higher-id")]
 #[case::heads_forgotten("heads-forgotten")]
-#[case::siblings_forgotten("siblings-forgotten")]
 #[case::other_tips_stay("other-tips-stay")]
 #[case::anybody_deletes("anybody-deletes")]
 #[case::deleted_comes_again("deleted-comes-again")]
