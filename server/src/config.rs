@@ -143,7 +143,7 @@ settings! {
         /// Events of these authors or about these repositories are refused, by the same kind of rules
         event_blacklist: Vec<RepositoryRule> = parse::rules,
             "NGIT_EVENT_BLACKLIST" <"RULES">, unset "none", example "npub1…";
-        /// Contributors may push pull requests to repositories of their own, /prs/<npub>/<identifier>.git (GRASP-06)
+        /// Contributors may push pull requests to repositories of their own, below /prs/ (GRASP-06)
         grasp06_enable: bool = parse::switch,
             "NGIT_GRASP06_ENABLE" <"true|false">, default "false", example "true";
         /// Networks of reverse proxies whose forwarding headers name the client, separated by commas

@@ -1,5 +1,5 @@
 //! Where stories come from: proptest's strategies, one tree per step, so that a failing step shrinks by itself while
-//! [`super::shrink`] leaves steps out.
+//! `shrink` leaves steps out.
 //!
 //! Steps drawn blindly would mostly be refused. So a story is a row of *scenes* (a repository is founded, a state is
 //! published and pushed, two states tie, a pull request comes in either order, …), each with its details drawn, and

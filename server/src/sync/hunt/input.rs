@@ -59,7 +59,7 @@ pub enum HuntInput {
         /// How it ended.
         end: End,
     },
-    /// Time has passed; due at [`Hunt::next_wake`], harmless at any time.
+    /// Time has passed; due at `Hunt::next_wake`, harmless at any time.
     Tick,
 }
 
