@@ -45,7 +45,7 @@ pub(super) fn cases() -> Vec<Case> {
             Area::Http,
             "vanishing-clients",
             "150 clients that ask for refs, packs and pages, and are gone before the answer",
-            "forgets them at once",
+            "forgets them at once, and leaves nothing running for them",
             Load::new(150, 150, 200_000),
             vanishing,
         ),
