@@ -6,4 +6,5 @@
 mod cost;
 mod properties;
 mod scenarios;
+mod simulation;
 mod world;
