@@ -203,7 +203,7 @@ impl Site {
                 Some(limits) = document.take() => self.learn(limits).await,
                 reason = &mut watch.ended => break ended(reason.unwrap_or_default()),
                 () = self.offering.forgeries() => {
-                    break Unreachable::Failed("it sends events with false ids or signatures".to_owned());
+                    break Unreachable::Misbehaved("it sends events with false ids or signatures".to_owned());
                 }
                 Some(done) = jobs.join_next(), if !jobs.is_empty() => {
                     // One that was ended by an order has left the list already.

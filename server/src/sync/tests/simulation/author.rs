@@ -24,7 +24,7 @@ struct Project {
     /// Others that it names as relays, and as servers of git data.
     others: Vec<usize>,
     line: u16,
-    roots: Vec<Arc<Event>>,
+    announced: Duration,
 }
 
 /// Writes the scenario of a seed.
@@ -60,8 +60,8 @@ impl Author {
     fn new(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let storm = match rng.random_range(0..100) {
-            0..60 => rng.random_range(60..1_800),
-            60..94 => rng.random_range(1_800..6 * 3_600),
+            0..65 => rng.random_range(60..1_800),
+            65..98 => rng.random_range(1_800..6 * 3_600),
             _ => rng.random_range(86_400..3 * 86_400),
         };
         let storm = Duration::from_secs(storm);
@@ -178,11 +178,11 @@ impl Author {
                 maintainers,
                 others: self.some(&others, 0),
                 hosts,
-                line: of as u16 * 2,
-                roots: Vec::new(),
+                line: 2 * n as u16,
+                announced: self.moment(0, 15),
             };
+            let at = project.announced;
             self.projects.push(project);
-            let at = self.moment(0, 15);
             self.announce(n, at);
         }
     }
@@ -214,7 +214,9 @@ impl Author {
     /// States, and pushes of their data.
     fn develop(&mut self, n: usize) {
         let mut dev = 0;
-        let mut at = self.moment(15, 30);
+        // What is announced waits for half an hour.
+        let longest = if self.chance(85) { self.storm.as_secs().min(1_500) } else { 4_000 };
+        let mut at = self.soon(self.projects[n].announced, longest);
         for step in 1..=self.rng.random_range(1..=4) {
             let project = &self.projects[n];
             let (line, hosts, coordinate) = (project.line, project.hosts.clone(), project.coordinate.clone());
@@ -222,8 +224,6 @@ impl Author {
             people.push(project.owner);
             people.push(project.owner);
             let author = self.pick(&people);
-            // Another project of the same identifier is another fork: its commits are others.
-            let line = line + 100 * n as u16;
             dev += u32::from(self.chance(50));
             let mut refs = BTreeMap::from([("refs/heads/main".parse().unwrap(), commit(line, step))]);
             if dev > 0 {
@@ -262,7 +262,6 @@ impl Author {
             if self.chance(50) {
                 to.extend(self.archives(n));
             }
-            self.projects[n].roots.push(Arc::clone(&event));
             self.scene(at, Deed::Publish { event: Arc::clone(&event), to });
             self.replies(n, &event, at);
         }

@@ -212,7 +212,7 @@ impl World {
         let Some(link) = self.links.get_mut(&id) else { return };
         let (node, url, silence) = (link.client, link.url.clone(), link.pace.silence);
         let name = match &message {
-            Message::Event { name, .. }
+            Message::Events { name, .. }
             | Message::Eose { name }
             | Message::Closed { name, .. }
             | Message::Neg { name, .. } => Some(*name),
@@ -226,7 +226,9 @@ impl World {
             }
         }
         match message {
-            Message::Event { name, event } => self.hear_event(id, name, event),
+            Message::Events { name, events } => {
+                events.into_iter().for_each(|event| self.hear_event(id, name, event));
+            }
             Message::Eose { name } => self.hear_end(id, name),
             Message::Closed { name, reason } => {
                 let work = link.routes.remove(&name).map(|route| route.work);
@@ -294,7 +296,7 @@ impl World {
         }
         let first: Vec<EventId> = ids.drain(..link.pace.ids_at_once().min(ids.len())).collect();
         let filter = Filter::new().ids(first);
-        let work = Work::Fetch { ids, reading: Reading::page(filter.clone()), part };
+        let work = Work::Fetch { ids, reading: Reading::page(filter.clone()) };
         self.send_req(id, (subscription, part), work, vec![filter]);
     }
 
@@ -426,7 +428,7 @@ impl World {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.forged += 1;
         if link.forged == MAX_FORGED {
-            let why = Unreachable::Failed("it sends events with false ids or signatures".to_owned());
+            let why = Unreachable::Misbehaved("it sends events with false ids or signatures".to_owned());
             // Not in the midst of what is being taken in.
             self.after(0, Happening::Ends(id, why));
         }

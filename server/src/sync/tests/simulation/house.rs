@@ -7,7 +7,6 @@ use std::sync::Arc;
 use nostr::event::{Event, EventId, Kind};
 use nostr::filter::Filter;
 use nostr::key::PublicKey;
-use nostr::types::Timestamp;
 
 use super::cast::{closure, is_true, matches};
 use crate::admission::deletion::{Targets, foreign_only};
@@ -582,10 +581,5 @@ impl House {
             }
         }
         None
-    }
-
-    /// Now, as events have it.
-    pub(super) fn seconds(now: crate::sync::Millis) -> Timestamp {
-        now.timestamp()
     }
 }

@@ -147,6 +147,11 @@ impl World {
                 if house.served.contains_key(&event.id) || !covers(&wanted, event) {
                     continue;
                 }
+                // What waits for data that only an archive has heard of may wait in vain, and again.
+                let waits = !crate::purgatory::identifiers(event).is_empty();
+                if waits && !self.scenario.cast[other].is_server() {
+                    continue;
+                }
                 if matches!(house.judge(event, true, self.seconds()), Some(Ok(()))) {
                     return Some(format!("{node} lacks {}, which {other} serves", name_of(event)));
                 }
@@ -262,13 +267,10 @@ impl World {
             servers: self.servers().count(),
             happenings: self.happenings,
             requests: self.requests,
+            most_questions: self.most_questions,
+            most_attempts: self.most_attempts,
             ..Outcome::default()
         };
-        for node in self.servers() {
-            let Some(server) = &self.nodes[node].server else { continue };
-            outcome.most_questions = outcome.most_questions.max(server.watch.most_questions);
-            outcome.most_attempts = outcome.most_attempts.max(server.watch.most_attempts);
-        }
         for (repository, nodes) in self.repositories().iter().filter(|(_, nodes)| nodes.len() > 1) {
             let view = self.view(nodes[0], repository, &HashSet::new());
             outcome.shared += 1;

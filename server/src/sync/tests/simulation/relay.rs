@@ -122,9 +122,8 @@ impl World {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.open.insert(name, Arc::clone(&filters));
         let node = link.relay;
-        for event in self.query(node, &filters) {
-            self.answer(id, Message::Event { name, event });
-        }
+        let events = self.query(node, &filters);
+        self.give(id, name, events);
         self.answer(id, Message::Eose { name });
     }
 
@@ -155,7 +154,7 @@ impl World {
             told.extend(names.map(|(name, _)| (*id, *name)));
         }
         for (id, name) in told {
-            self.answer(id, Message::Event { name, event: Arc::clone(event) });
+            self.give(id, name, vec![Arc::clone(event)]);
         }
     }
 
@@ -165,13 +164,32 @@ impl World {
         self.broadcast(node, event);
     }
 
-    /// Something that nobody has signed and that fits the filter.
-    fn forgery(&mut self, filters: &[Filter]) -> Option<Arc<Event>> {
-        let like: Vec<&Arc<Event>> =
-            self.published.iter().filter(|event| filters.iter().any(|filter| matches(filter, event))).collect();
-        let like = Arc::clone(like.choose(&mut self.rng)?);
-        let own_id = self.rng.random_bool(0.7).then(|| self.rng.random());
-        Some(forge(&like, own_id))
+    /// Sends events, in one go or in two.
+    fn give(&mut self, id: LinkId, name: Name, mut events: Vec<Arc<Event>>) {
+        if events.len() > 1 && self.rng.random_bool(0.3) {
+            let rest = events.split_off(self.rng.random_range(1..events.len()));
+            self.answer(id, Message::Events { name, events });
+            events = rest;
+        }
+        if !events.is_empty() {
+            self.answer(id, Message::Events { name, events });
+        }
+    }
+
+    /// What fits the filters, as something that nobody has signed could look like.
+    fn models(&self, filters: &[Filter]) -> Vec<Arc<Event>> {
+        let fits = |event: &&Arc<Event>| filters.iter().any(|filter| matches(filter, event));
+        self.published.iter().filter(fits).cloned().collect()
+    }
+
+    fn forgeries(&mut self, filters: &[Filter], count: usize) -> Vec<Arc<Event>> {
+        let models = self.models(filters);
+        let mut forge_one = |_| {
+            let like = models.choose(&mut self.rng)?;
+            let own_id = self.rng.random_bool(0.7).then(|| self.rng.random());
+            Some(forge(like, own_id))
+        };
+        (0..count).filter_map(&mut forge_one).collect()
     }
 
     fn misbehave(&mut self, character: Character, id: LinkId, name: Name, filters: &Arc<[Filter]>) {
@@ -182,25 +200,22 @@ impl World {
         }
         match character {
             Character::Endless => {
-                for _ in 0..self.rng.random_range(0..40) {
-                    let Some(event) = self.forgery(filters) else { return };
-                    self.answer(id, Message::Event { name, event });
-                }
+                let count = self.rng.random_range(0..40);
+                let events = self.forgeries(filters, count);
+                self.give(id, name, events);
             }
             Character::MorePages => self.another_page(id, name, filters),
             Character::Forger => {
-                for _ in 0..self.rng.random_range(0..30) {
-                    let Some(event) = self.forgery(filters) else { break };
-                    self.answer(id, Message::Event { name, event });
-                }
+                let count = self.rng.random_range(0..30);
+                let events = self.forgeries(filters, count);
+                self.give(id, name, events);
                 self.answer(id, Message::Eose { name });
             }
             Character::Foreign => {
                 let other = |event: &&Arc<Event>| !filters.iter().any(|filter| matches(filter, event));
                 let others: Vec<Arc<Event>> = self.published.iter().filter(other).take(150).cloned().collect();
-                for event in others.into_iter().cycle().take(self.rng.random_range(0..150)) {
-                    self.answer(id, Message::Event { name, event });
-                }
+                let events = others.into_iter().cycle().take(self.rng.random_range(0..150)).collect();
+                self.give(id, name, events);
                 self.answer(id, Message::Eose { name });
             }
             Character::Closer => {
@@ -228,9 +243,7 @@ impl World {
         let mut events = self.query(node, filters);
         events.shuffle(&mut self.rng);
         events.truncate(self.rng.random_range(0..=events.len()));
-        for event in events {
-            self.answer(id, Message::Event { name, event });
-        }
+        self.give(id, name, events);
         self.answer(id, Message::Eose { name });
     }
 
@@ -238,16 +251,19 @@ impl World {
     fn another_page(&mut self, id: LinkId, name: Name, filters: &[Filter]) {
         let Some(filter) = filters.first() else { return };
         let until = filter.until.map(|until| until.as_secs());
-        let Some(like) = self.forgery(&[Filter { until: None, since: None, ..filter.clone() }]) else {
-            return self.answer(id, Message::Eose { name });
-        };
-        for n in 0..filter.limit.unwrap_or(RESULTS).min(25) as u64 {
-            let mut event = forge(&like, Some(self.rng.random()));
-            if let Some(until) = until {
-                Arc::make_mut(&mut event).created_at = nostr::types::Timestamp::from_secs(until - n.min(until));
+        let models = self.models(&[Filter { until: None, since: None, ..filter.clone() }]);
+        let mut events = Vec::new();
+        if let Some(like) = models.choose(&mut self.rng) {
+            for n in 0..filter.limit.unwrap_or(RESULTS).min(25) as u64 {
+                let mut event = forge(like, Some(self.rng.random()));
+                if let Some(until) = until {
+                    let time = nostr::types::Timestamp::from_secs(until - n.min(until));
+                    Arc::make_mut(&mut event).created_at = time;
+                }
+                events.push(event);
             }
-            self.answer(id, Message::Event { name, event });
         }
+        self.give(id, name, events);
         self.answer(id, Message::Eose { name });
     }
 
@@ -315,8 +331,9 @@ impl World {
                 _ => {}
             }
         }
-        // After the storm they are as they are, and less often.
-        let longest = if self.calm { 7_200_000 } else { 120_000 };
+        // As often in a long storm as in a short one; after it less often.
+        let storm = self.scenario.storm.as_millis() as u64;
+        let longest = if self.calm { 7_200_000 } else { (storm / 40).max(5_000) };
         let wait = self.rng.random_range(100..longest);
         if !matches!(character, Character::Archive | Character::Dead | Character::Mute) {
             self.after(wait, Happening::Whim(node));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use nostr::event::{Event, EventId};
+use nostr::filter::Filter;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
@@ -137,16 +138,19 @@ impl World {
         }
         let now = self.now;
         let Some(server) = &mut self.nodes[node].server else { return };
-        let told = (self.log.is_some() && !matches!(input, Input::Tick)).then(|| format!("{input:?}"));
+        let heard = (self.log.is_some() && !matches!(input, Input::Tick)).then(|| format!("{input:?}"));
         server.watch.heard(&input, now);
         let actions = server.planner.handle(input, now, &mut server.rng);
-        if let Some(told) = told {
-            self.say(|| format!("{node} hears {}", shorten(&told)));
+        if let Some(heard) = heard {
+            self.say(|| format!("{node} hears {}", shorten(&heard)));
         }
         for action in actions {
-            self.say(|| format!("{node} does {}", shorten(&format!("{action:?}"))));
+            self.say(|| format!("{node} {}", told(&action)));
             let Some(server) = &mut self.nodes[node].server else { return };
-            if let Err((rule, how)) = server.watch.does(&action, now) {
+            let done = server.watch.does(&action, now);
+            self.most_questions = self.most_questions.max(server.watch.most_questions);
+            self.most_attempts = self.most_attempts.max(server.watch.most_attempts);
+            if let Err((rule, how)) = done {
                 self.complain(rule, format!("{node}: {how}"));
             }
             self.act(node, action);
@@ -434,5 +438,21 @@ impl World {
 }
 
 fn shorten(text: &str) -> String {
-    text.chars().take(400).collect()
+    text.chars().take(300).collect()
+}
+
+/// What is done, for people who read a log.
+fn told(action: &Action) -> String {
+    let json = |filters: &[Filter]| shorten(&serde_json::to_string(filters).unwrap_or_default());
+    match action {
+        Action::Connect { relay } => format!("dials {relay}"),
+        Action::Disconnect { relay, why } => format!("leaves {relay}: {why}"),
+        Action::Subscribe { relay, subscription, mode, filters } => {
+            format!("asks {relay}, {subscription}, {mode:?}: {}", json(filters))
+        }
+        Action::Unsubscribe { relay, subscription } => format!("tells {relay} to end {subscription}"),
+        Action::Negotiate { relay, subscription, filter } => {
+            format!("reconciles with {relay}, {subscription}: {}", json(std::slice::from_ref(filter)))
+        }
+    }
 }

@@ -31,7 +31,8 @@ pub(super) enum Message {
     NegOpen { name: Name, filter: Box<Filter>, held: Vec<EventId> },
     NegAgain { name: Name },
     AuthAnswer,
-    Event { name: Name, event: Arc<Event> },
+    /// Events of one subscription, one after the other.
+    Events { name: Name, events: Vec<Arc<Event>> },
     Eose { name: Name },
     Closed { name: Name, reason: String },
     /// What a reconciliation says that we lack: these, and so many more; or that another round is needed.
@@ -47,7 +48,7 @@ pub(super) enum Work {
     Live(Reading),
     Page(Reading),
     Reconcile { rounds: usize },
-    Fetch { ids: VecDeque<EventId>, reading: Reading, part: u32 },
+    Fetch { ids: VecDeque<EventId>, reading: Reading },
 }
 
 /// A subscription at the client's end.

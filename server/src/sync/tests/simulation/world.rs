@@ -105,7 +105,7 @@ pub(super) struct World {
     pub(super) rng: StdRng,
     pub(super) nodes: Vec<Node>,
     pub(super) by_url: HashMap<RelayUrl, usize>,
-    pub(super) links: BTreeMap<LinkId, Link>,
+    pub(super) links: BTreeMap<LinkId, Box<Link>>,
     next_link: LinkId,
     /// Ways that are cut, each as often as it was cut.
     cuts: BTreeMap<(usize, usize), usize>,
@@ -116,6 +116,8 @@ pub(super) struct World {
     pub(super) log: Option<Vec<String>>,
     pub(super) happenings: u64,
     pub(super) requests: u64,
+    pub(super) most_questions: usize,
+    pub(super) most_attempts: usize,
 }
 
 impl World {
@@ -154,6 +156,8 @@ impl World {
             log: with_log.then(Vec::new),
             happenings: 0,
             requests: 0,
+            most_questions: 0,
+            most_attempts: 0,
         };
         for node in 0..world.nodes.len() {
             match world.scenario.cast[node].role {
@@ -257,7 +261,7 @@ impl World {
             Happening::Listen(link) => self.listen(link),
             Happening::Stalled(id) => {
                 let stalled = |link: &Link| !link.stalled.is_empty() && self.is_cut(link.client, link.relay);
-                if self.links.get(&id).is_some_and(stalled) {
+                if self.links.get(&id).is_some_and(|link| stalled(link)) {
                     self.break_link(id, "silence");
                 }
             }
@@ -402,7 +406,7 @@ impl World {
     }
 
     /// A connection is gone at both ends.
-    pub(super) fn drop_link(&mut self, id: LinkId) -> Option<Link> {
+    pub(super) fn drop_link(&mut self, id: LinkId) -> Option<Box<Link>> {
         let link = self.links.remove(&id)?;
         self.nodes[link.relay].inbound.remove(&id);
         Some(link)
@@ -410,7 +414,7 @@ impl World {
 
     pub(super) fn new_link(&mut self, link: Link) -> LinkId {
         self.next_link += 1;
-        self.links.insert(self.next_link, link);
+        self.links.insert(self.next_link, Box::new(link));
         self.next_link
     }
 
