@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use rstest::rstest;
-
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use rstest::rstest;
 
 use super::world::{World, coordinate, event, repository, settings, url};
 use crate::nip34::Oid;
@@ -75,8 +74,8 @@ fn a_hunt_that_is_woken_has_something_to_do() {
     let [HuntAction::Fetch { fetch, .. }] = actions[..] else { panic!("{actions:?}") };
     // While it is fetched it turns out to be for another repository: it waits for a push to that first.
     hunt.handle(HuntInput::Wanted(quarry(2)), now, &mut rng);
-    let done = HuntInput::Fetched { fetch, here: Vec::new(), end: End::RateLimited };
-    hunt.handle(done, now, &mut rng);
+    hunt.handle(HuntInput::Fetched { fetch, here: Vec::new(), end: End::Failed }, now, &mut rng);
+    hunt.handle(HuntInput::Wanted(quarry(2)), now, &mut rng);
     for _ in 0..3 {
         let wake = hunt.next_wake().unwrap();
         assert!(wake > now, "it is not woken for nothing");
