@@ -8,3 +8,4 @@ mod network;
 mod order;
 mod restarts;
 mod two_servers;
+mod visible;
