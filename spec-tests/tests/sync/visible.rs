@@ -1,5 +1,6 @@
 //! What everybody can see of sync: its page, and what has no business there.
 
+use grasp_audit::target::http::HttpClient;
 use grasp_audit::target::url::contribution_path;
 use grasp_fixtures::{PullRequest, events, keys};
 use serde_json::Value;
@@ -13,7 +14,10 @@ const NOBODY: &str = "ws://127.0.0.1:1";
 
 /// What `/sync` says, as data.
 async fn standing(server: &Instance) -> Value {
-    let http = server.context("sync").await.http;
+    ask(&server.context("sync").await.http).await
+}
+
+async fn ask(http: &HttpClient) -> Value {
     let response = http.get("/sync", &[("accept", "application/json")]).await.unwrap();
     let document = response.json().unwrap();
     assert_eq!(document["enabled"], true);
@@ -32,7 +36,8 @@ fn peer<'a>(standing: &'a Value, relay: &str) -> Option<&'a Value> {
 
 /// Waits until `/sync` says something of a peer.
 async fn comes_to_say(server: &Instance, relay: &str, what: &str, says: impl Fn(&Value) -> bool) {
-    instance::eventually(what, async || peer(&standing(server).await, relay).is_some_and(&says)).await;
+    let http = server.context("sync").await.http;
+    instance::eventually(what, async || peer(&ask(&http).await, relay).is_some_and(&says)).await;
 }
 
 #[tokio::test]
