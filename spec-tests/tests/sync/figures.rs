@@ -47,7 +47,8 @@ fn documented() -> Families {
     families
 }
 
-async fn text(server: &Instance) -> String {
+/// What `/metrics` says.
+pub(crate) async fn text(server: &Instance) -> String {
     figures(&server.context("metrics").await.http).await
 }
 

@@ -6,11 +6,12 @@ use grasp_fixtures::{PullRequest, events, keys};
 use serde_json::Value;
 use spec_tests::{Instance, instance};
 
+use crate::figures;
 use crate::foreign::Lying;
 use crate::network::{Project, arrives, publish, publish_all, servers, serves, setup};
 
 /// Where nobody listens: port 1 of this machine.
-const NOBODY: &str = "ws://127.0.0.1:1";
+const NOBODY: &str = "ws://127.0.0.1:1/hush";
 
 /// What `/sync` says, as data.
 async fn standing(server: &Instance) -> Value {
@@ -84,7 +85,7 @@ async fn what_only_a_waiting_announcement_names_is_counted_and_told_when_it_is_s
         standing["unlisted_peers"] == 1 && standing["waiting_repositories"] == 1
     })
     .await;
-    for shown in [page(&server).await, standing(&server).await.to_string()] {
+    for shown in [page(&server).await, standing(&server).await.to_string(), figures::text(&server).await] {
         assert!(!shown.contains(NOBODY) && !shown.contains(&project.identifier), "{shown}");
     }
     project.publish_on(&server, &announcement).await;
