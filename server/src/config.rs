@@ -118,6 +118,9 @@ settings! {
         /// How much to log: error, warn, info, debug, trace, off, or directives such as `info,grasp_server=debug`
         log_level: String = parse::log_level,
             "NGIT_LOG_LEVEL" <"LEVEL">, default "info", example "info,grasp_server::relay=debug";
+        /// Figures for monitoring systems (Prometheus) at /metrics, for everybody who reaches this server; false: 404
+        metrics_enabled: bool = parse::switch,
+            "NGIT_METRICS_ENABLED" <"true|false">, default "true", example "false";
         /// Seconds that running pushes are given to finish when the server stops
         shutdown_grace: Duration = parse::seconds(0, 3600),
             "NGIT_SHUTDOWN_GRACE_SECS" <"SECONDS">, default "30", example "30";

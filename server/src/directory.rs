@@ -129,4 +129,10 @@ impl Directory {
     pub fn hosted(&self) -> usize {
         self.repositories.values().filter(|entry| entry.hosted).count()
     }
+
+    /// How many of these wait for their git data.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.repositories.values().filter(|entry| entry.hosted && !entry.served).count()
+    }
 }

@@ -9,6 +9,7 @@ use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
+use prometheus::IntCounter;
 
 use super::answer::{self, GitBody};
 use super::index_pack::PackSource;
@@ -66,6 +67,7 @@ pub(crate) struct RequestBody {
     /// Decompressed bytes that were taken for packets and are not a whole one yet, or not asked for.
     buffer: BytesMut,
     received: u64,
+    counter: Option<IntCounter>,
     expanded: u64,
     limit: u64,
     max_expansion: u64,
@@ -112,6 +114,7 @@ impl RequestBody {
             compressed: Bytes::new(),
             buffer: BytesMut::new(),
             received: 0,
+            counter: None,
             expanded: 0,
             limit,
             max_expansion: limits.max_expansion,
@@ -119,6 +122,12 @@ impl RequestBody {
             idle: limits.idle,
             ended: false,
         })
+    }
+
+    /// What comes is counted there, as it is on the wire.
+    pub(crate) fn counted(mut self, counter: IntCounter) -> Self {
+        self.counter = Some(counter);
+        self
     }
 
     /// The next bytes, decompressed; nothing at the end. Safe to cancel.
@@ -225,6 +234,9 @@ impl RequestBody {
                         && !data.is_empty()
                     {
                         self.received += data.len() as u64;
+                        if let Some(counter) = &self.counter {
+                            counter.inc_by(data.len() as u64);
+                        }
                         return Ok(Some(data));
                     }
                 }

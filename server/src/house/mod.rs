@@ -28,6 +28,7 @@ use crate::directory::Directory;
 use crate::git::RefSnapshot;
 use crate::git::family::{Families, FamilyError};
 use crate::git::repository::{Repositories, RepositoryError};
+use crate::metrics::Meters;
 use crate::nip34::{
     ANNOUNCEMENT, Announcement, Coordinate, Identifier, PullRequest, STATE, ServiceDomain, State,
 };
@@ -107,6 +108,7 @@ pub struct House {
     pub(crate) contributors: Mutex<Contributors>,
     pub(crate) empty: EmptyRepository,
     pub(crate) feed: Arc<Feed>,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) purgatory: Mutex<Purgatory>,
     pub(crate) unsigned: Mutex<Unsigned>,
     pub(crate) directory: RwLock<Directory>,
@@ -160,6 +162,12 @@ impl House {
     /// Now, in Unix seconds.
     pub(crate) fn now(&self) -> u64 {
         self.plan.clock.now().as_secs()
+    }
+
+    /// The server's counters.
+    #[must_use]
+    pub const fn meters(&self) -> &Arc<Meters> {
+        &self.meters
     }
 
     /// From now on this one is told what happens. There is one at most; a second is not told anything.

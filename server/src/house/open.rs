@@ -62,6 +62,7 @@ impl House {
             store,
             tables,
             feed,
+            meters: Arc::default(),
             purgatory: Mutex::default(),
             unsigned: Mutex::default(),
             directory: RwLock::default(),

@@ -12,8 +12,10 @@ pub mod cors;
 mod door;
 mod early_answer;
 mod handshake;
+mod overview;
 mod pages;
 pub mod router;
+mod sync_page;
 mod turn;
 
 use std::net::IpAddr;
@@ -30,6 +32,9 @@ use nostr::key::PublicKey;
 use tokio_util::sync::CancellationToken;
 
 pub use door::{Door, Limits};
+pub use overview::{
+    HuntedView, METRICS_TYPE, Overview, PeerEvents, PeerHealth, PeerState, PeerView, SyncView,
+};
 
 use crate::nip34::{Coordinate, ServiceDomain};
 
@@ -160,6 +165,8 @@ pub struct Services {
     pub git: Arc<dyn GitDoor>,
     /// What pages tell about repositories.
     pub repositories: Arc<dyn Repositories>,
+    /// How the server does.
+    pub overview: Arc<dyn Overview>,
     /// What pages tell about the service.
     pub about: About,
     /// Networks whose forwarding headers name the client.

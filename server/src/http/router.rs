@@ -31,6 +31,10 @@ pub enum Route {
     Icon,
     /// `/healthz`.
     Health,
+    /// `/sync`: how proactive sync stands, for people or as data.
+    Sync,
+    /// `/metrics`, for monitoring systems.
+    Metrics,
     /// There is such a place, but not for this method; the text is the `Allow` header.
     NotAllowed(&'static str),
     /// Nothing is here.
@@ -58,6 +62,8 @@ pub fn route(method: &Method, raw_path: &str, headers: &HeaderMap, contributions
         [] if accept::wants_relay_document(headers) => readable(Route::RelayDocument),
         [] => readable(Route::Landing),
         ["healthz"] => readable(Route::Health),
+        ["sync"] => readable(Route::Sync),
+        ["metrics"] => readable(Route::Metrics),
         ["icon.svg" | "icon.png" | "favicon.ico" | "favicon.svg"] => readable(Route::Icon),
         [".well-known", "nostr.json"] => readable(Route::Names),
         ["prs", npub, repository, ref rest @ ..] if contributions => {
@@ -132,6 +138,7 @@ mod tests {
         upgrade.insert(http::header::UPGRADE, "WebSocket".parse().unwrap());
         assert_eq!(route(&Method::GET, "/", &upgrade, false), Route::Relay);
         assert_eq!(route(&Method::GET, "/healthz", &upgrade, false), Route::Health);
+        assert_eq!([get("/sync"), get("/metrics/")], [Route::Sync, Route::Metrics]);
     }
 
     #[test]

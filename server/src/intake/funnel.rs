@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -61,7 +62,7 @@ pub struct Funnel(pub Arc<House>);
 #[async_trait::async_trait]
 impl Intake for Funnel {
     async fn admit(&self, event: Verified, source: &Source) -> BoxFuture<'static, Answer> {
-        let house = Arc::clone(&self.0);
+        let (house, begun) = (Arc::clone(&self.0), Instant::now());
         let synced = matches!(source, Source::Sync);
         let event = event.into_event();
         if let Err(answer) = house.check_door(&event, synced) {
@@ -74,13 +75,16 @@ impl Intake for Funnel {
                 house.repository_event(event, synced).await
             });
             let answer = done.await.unwrap_or_else(Answer::from);
+            if answer == serves() {
+                self.0.meters.house.served_at_once(begun.elapsed());
+            }
             self.0.spread_all().await;
             return ready(answer);
         }
         if kind == Kind::EventDeletion {
             return ready(house.deletion(event).await.unwrap_or_else(Answer::from));
         }
-        match house.related_event(event).await {
+        match house.related_event(event, begun).await {
             Ok(pending) => pending,
             Err(error) => ready(error.into()),
         }
@@ -201,7 +205,7 @@ impl House {
             self.repositories.ensure(&coordinate)?;
         }
         meeting.commit().await?;
-        Ok(if waiting { waits() } else { Answer::yes("") })
+        Ok(if waiting { waits() } else { serves() })
     }
 
     async fn state(&self, event: Event, synced: bool) -> Result<Answer, HouseError> {
@@ -234,7 +238,7 @@ impl House {
             return Ok(no_room());
         }
         meeting.commit().await?;
-        Ok(if waiting { waits() } else { Answer::yes("") })
+        Ok(if waiting { waits() } else { serves() })
     }
 
     async fn pull_request(
@@ -287,11 +291,15 @@ impl House {
             return Ok(no_room());
         }
         meeting.commit().await?;
-        Ok(if waiting { waits() } else { Answer::yes("") })
+        Ok(if waiting { waits() } else { serves() })
     }
 
     /// Everything else: taken when it is related to what is served here.
-    async fn related_event(self: Arc<Self>, event: Event) -> Result<BoxFuture<'static, Answer>, HouseError> {
+    async fn related_event(
+        self: Arc<Self>,
+        event: Event,
+        begun: Instant,
+    ) -> Result<BoxFuture<'static, Answer>, HouseError> {
         let relations = Relations::of(&event);
         if !self.is_related(&event, &relations).await? {
             // What it was related to may have gone since it was taken.
@@ -304,7 +312,10 @@ impl House {
             let saved = self.save_and_deliver(&event).await;
             self.in_flight.lock().change(&event, &relations, false);
             match saved {
-                Ok(Saved::New | Saved::NotStored) => Answer::yes(""),
+                Ok(Saved::New | Saved::NotStored) => {
+                    self.meters.house.served_at_once(begun.elapsed());
+                    serves()
+                }
                 Ok(Saved::Duplicate) => duplicate(),
                 Ok(Saved::Replaced) => {
                     Answer::no("replaced: a newer event of this kind and author is known here")
@@ -421,6 +432,11 @@ impl House {
 fn is_of(upload: &Upload, pull: &PullRequest, identifiers: &BTreeSet<Identifier>) -> bool {
     let signer = upload.place == Place::Hosted || upload.repository.owner == pull.author;
     signer && identifiers.contains(&upload.repository.identifier) && Some(upload.tip) == pull.tip
+}
+
+/// It is served from now on.
+fn serves() -> Answer {
+    Answer::yes("")
 }
 
 fn duplicate() -> Answer {

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use nostr::event::Event;
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,7 @@ fn journal_key(sort: u8, number: u64) -> Vec<u8> {
 impl Meeting<'_> {
     /// Writes, then does, everything that was decided. When this returns `Ok`, it is durable and served.
     pub(crate) async fn commit(mut self) -> Result<(), HouseError> {
+        let begun = Instant::now();
         self.follow_contributed()?;
         let house = self.house;
         let announced = self.announced();
@@ -88,6 +90,8 @@ impl Meeting<'_> {
             let identifiers = self.families.into_keys().chain(uploads).collect();
             let unfinished = Unfinished { identifiers, record: self.record };
             house.unfinished.lock().await.insert(number, unfinished);
+        } else {
+            house.meters.house.promoted(begun.elapsed());
         }
         finished
     }
@@ -230,7 +234,14 @@ impl House {
         self.tables.write(&writes)?;
         {
             let mut purgatory = self.purgatory.lock();
-            record.leave.iter().for_each(|id| drop(purgatory.remove(id)));
+            let left = record.leave.iter().filter_map(|id| purgatory.remove(id)).collect::<Vec<_>>();
+            drop(purgatory);
+            let (now, patience) = (self.now(), self.plan.patience.events);
+            for waited in
+                left.iter().filter(|left| record.serve.iter().any(|event| event.id == left.event.id))
+            {
+                self.meters.house.served_after((now + patience).saturating_sub(waited.deadline));
+            }
         }
         if let Some(observer) = self.observer() {
             record.leave.iter().for_each(|id| observer.leaves(id));

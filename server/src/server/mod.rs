@@ -1,7 +1,9 @@
 //! The whole server: opens the rooms, connects them, and closes them in good order.
 
 mod doors;
+mod figures;
 mod folders;
+mod overview;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -38,6 +40,7 @@ use crate::sync::{RelayUrl, Settings};
 use doors::{GitRoom, Pages, RelayRoom};
 pub use folders::FolderError;
 use folders::Folders;
+use overview::{Outlook, Rooms, Standing};
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -141,20 +144,32 @@ impl Server {
             clock,
             url: service.relay_url(),
             shutdown: stop.clone(),
+            meters: Arc::clone(house.meters()),
         });
         let gate = Arc::new(Host(Arc::clone(&house)));
-        let git = Arc::new(GitService::new(gate, git_limits(&config), stop.clone(), TaskTracker::new()));
+        let git = GitService::new(gate, git_limits(&config), stop.clone(), TaskTracker::new());
+        let git = Arc::new(git.metered(Arc::clone(house.meters())));
         let contributions = Contributions(Arc::clone(&house));
         let contributions = config.grasp06_enable.then(|| Arc::new(git.over(Arc::new(contributions))));
+        let owner = keys.public_key();
+        let sync = config.sync_enable.then(|| start_sync(&config, &service, &house, keys, &stop));
+        let overview = Arc::new(Outlook::new(Rooms {
+            house: Arc::clone(&house),
+            relay: Arc::clone(&relay),
+            git: Arc::clone(&git),
+            standing: sync.as_ref().map(Standing::of),
+            metrics: config.metrics_enabled,
+        }));
         let services = Services {
             relay: Arc::new(RelayRoom { relay, nip11: nip11.into() }),
             git: Arc::new(GitRoom { git: Arc::clone(&git), contributions, house: Arc::clone(&house) }),
             repositories: Arc::new(Pages(Arc::clone(&house))),
+            overview,
             about: About {
                 domain: service.clone(),
                 name: config.relay_name.clone(),
                 description: config.relay_description.clone(),
-                owner: keys.public_key(),
+                owner,
                 contributions: config.grasp06_enable,
             },
             trusted_proxies: config.trusted_proxy_cidrs.clone().into(),
@@ -164,7 +179,6 @@ impl Server {
             connections_per_address: config.max_connections_per_address,
             ..DoorLimits::default()
         };
-        let sync = config.sync_enable.then(|| start_sync(&config, &service, &house, keys, &stop));
         let expiry = tokio::spawn(Arc::clone(&house).expire_until(stop.clone()));
         let door = Door::open(listener, services, door_limits).map_err(failed)?;
         Ok(Running { door, config, service, house, git, stop, expiry, sync, _folders: folders })

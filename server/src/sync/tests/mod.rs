@@ -5,5 +5,6 @@
 
 mod cost;
 mod properties;
+mod roots;
 mod scenarios;
 mod world;
