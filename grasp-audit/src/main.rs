@@ -106,6 +106,9 @@ struct AuditArgs {
     /// After how many seconds the server removes refs/nostr/… without an event
     #[arg(long, default_value_t = 1200, value_name = "SECS")]
     nostr_ref_expiry: u64,
+    /// An identifier that the server archives whoever owns the repository (GRASP-05); not needed where it archives all
+    #[arg(long, value_name = "IDENTIFIER")]
+    archived: Option<String>,
     /// Multiply every wait by this: more than 1 for a slow or distant server
     #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
     patience: f64,
@@ -168,6 +171,7 @@ async fn audit(args: AuditArgs) -> Result<ExitCode, String> {
         },
         cleanup: !args.no_cleanup,
         patience: Patience::new(args.patience),
+        archived: args.archived,
     };
     if Suite::new(options.clone()).selected().is_empty() && !args.hardening.selects_any(&options) {
         return Err(format!(

@@ -45,6 +45,8 @@ pub struct Options {
     pub cleanup: bool,
     /// How long to wait for the server's answers.
     pub patience: Patience,
+    /// An identifier that the server archives whoever owns the repository, among others that it does not (GRASP-05).
+    pub archived: Option<String>,
 }
 
 impl Default for Options {
@@ -59,6 +61,7 @@ impl Default for Options {
             expiry: Expiry::default(),
             cleanup: true,
             patience: Patience::default(),
+            archived: None,
         }
     }
 }
@@ -125,9 +128,9 @@ impl Suite {
     /// # Errors
     /// Only when no check could begin: a wrong URL, an unreachable server.
     pub async fn run(self, url: &str) -> Result<Report, TargetError> {
-        let target = Arc::new(
-            Target::discover(url, self.options.ca.clone()).await?.with_patience(self.options.patience),
-        );
+        let target = Target::discover(url, self.options.ca.clone()).await?;
+        let target = target.with_patience(self.options.patience).archiving(self.options.archived.clone());
+        let target = Arc::new(target);
         let (started, clock) = (Timestamp::now().as_secs(), Instant::now());
         let checks = self.selected();
         self.progress.begins(checks.len());

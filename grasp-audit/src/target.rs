@@ -75,6 +75,8 @@ pub struct Target {
     pub ca: Option<PathBuf>,
     /// How long to wait for its answers.
     pub patience: Patience,
+    /// An identifier that it archives whoever owns the repository, among others that it does not (GRASP-05).
+    pub archived: Option<String>,
 }
 
 impl Target {
@@ -99,6 +101,7 @@ impl Target {
             nip11,
             ca,
             patience: Patience::default(),
+            archived: None,
         })
     }
 
@@ -106,6 +109,13 @@ impl Target {
     #[must_use]
     pub fn with_patience(mut self, patience: Patience) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// The same server, which archives this identifier.
+    #[must_use]
+    pub fn archiving(mut self, archived: Option<String>) -> Self {
+        self.archived = archived;
         self
     }
 

@@ -124,6 +124,11 @@ impl Directory {
             .any(|repository| self.standing(&repository).is_some_and(|standing| standing.hosted))
     }
 
+    /// All repositories that are known.
+    pub fn all(&self) -> impl Iterator<Item = &Coordinate> {
+        self.repositories.keys()
+    }
+
     /// How many repositories are hosted here.
     #[must_use]
     pub fn hosted(&self) -> usize {

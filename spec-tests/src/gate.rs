@@ -21,6 +21,9 @@ pub const MAY_SKIP: &[(&str, &str)] = &[
 pub const NEED_THE_PLAIN_SERVER: &[&str] =
     &["G01/nip11/limits/max-limit", "G01/nip11/limits/default-limit", "G06/advertised/off"];
 
+/// The identifier that the server of the checks of GRASP-05 archives.
+pub const ARCHIVED: &str = "grasp-audit-archived";
+
 /// Expiry of the servers on which the patient checks run: long enough for what a check does before it.
 pub const EXPIRY: Expiry = Expiry { purgatory: Duration::from_secs(15), nostr_ref: Duration::from_secs(12) };
 

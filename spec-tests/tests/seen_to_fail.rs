@@ -18,8 +18,13 @@ const JOBS: usize = 24;
 
 async fn run(manner: Manner, checks: Vec<Check>) -> Report {
     let server = start(manner).await.unwrap();
-    let options =
-        Options { jobs: JOBS, cleanup: false, patience: Patience::new(PATIENCE), ..Options::default() };
+    let options = Options {
+        jobs: JOBS,
+        cleanup: false,
+        patience: Patience::new(PATIENCE),
+        archived: Some("archived".to_owned()),
+        ..Options::default()
+    };
     Suite::of(checks, options).run(&server.url).await.unwrap()
 }
 

@@ -5,10 +5,12 @@
 //! thread that may block; whatever it promises is written first.
 
 pub mod contributors;
+pub mod held;
 pub mod in_flight;
 pub mod locks;
 mod observer;
 mod open;
+mod review;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -41,6 +43,7 @@ use crate::store::events::EventStoreError;
 use crate::store::tables::{Tables, TablesError};
 
 use contributors::Contributors;
+use held::HeldIndex;
 use in_flight::InFlight;
 use locks::{Holds, Locks};
 pub use observer::Observer;
@@ -120,6 +123,10 @@ pub struct House {
     pub(crate) unfinished: tokio::sync::Mutex<BTreeMap<u64, Unfinished>>,
     /// Pull requests that further families are to get.
     pub(crate) spread: Mutex<BTreeSet<EventId>>,
+    /// Retired repositories.
+    pub(crate) held: Mutex<HeldIndex>,
+    /// Families that are to shrink.
+    pub(crate) shrink: Mutex<BTreeSet<Identifier>>,
     pub(crate) next_record: AtomicU64,
     pub(crate) upkeep: Semaphore,
     observer: OnceLock<Arc<dyn Observer>>,
@@ -156,6 +163,14 @@ pub enum HouseError {
     /// The task died.
     #[error("an operation ended early: {0}")]
     Ended(String),
+}
+
+impl Plan {
+    /// An announcement, with the answer to whether its repository is here.
+    #[must_use]
+    pub fn announced(&self, announcement: Announcement) -> Hosted {
+        Hosted::new(announcement, &self.service, &self.curation.archive)
+    }
 }
 
 impl House {
@@ -267,7 +282,7 @@ impl House {
         if event.kind == ANNOUNCEMENT {
             let Ok(announcement) = Announcement::from_event(event) else { return };
             if announcement.identifier == family.identifier {
-                let announced = Hosted::new(announcement, &self.plan.service);
+                let announced = self.plan.announced(announcement);
                 put(family.announcements.entry(event.pubkey).or_default(), announced, served);
             }
         } else if event.kind == STATE {

@@ -126,6 +126,8 @@ pub struct RepositoryView {
     pub clone_url: String,
     /// Whether it still waits in purgatory for its git data.
     pub waiting: bool,
+    /// Whether it is an archive's copy of a repository that does not list this service.
+    pub archived: bool,
     /// Who may say what its refs are, owner first, as `npub1…`.
     pub maintainers: Vec<String>,
     /// Its branches, without `refs/heads/`.

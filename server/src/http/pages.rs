@@ -214,6 +214,9 @@ fn repository_page(about: &About, repository: &Coordinate, view: &RepositoryView
                 "its maintainers have pushed what they have signed."
             }
         }
+        @if view.archived {
+            p { "This is an archive's copy of a repository that lives on other servers, which it follows." }
+        }
         ul.buttons {
             li { a href=(format!("https://gitworkshop.dev/{address}")) { "Open on gitworkshop.dev" } }
             li { a href="https://gitworkshop.dev/ngit" { "Get ngit for the command line" } }
@@ -290,6 +293,7 @@ mod tests {
             description: evil.clone(),
             clone_url: evil.clone(),
             waiting: true,
+            archived: true,
             maintainers: vec![evil.clone()],
             branches: vec![evil.clone()],
             head: Some(evil),

@@ -13,6 +13,7 @@ use super::{Answer, Intake, Source, Verified, ready, tombstones};
 use crate::admission::related::{self, Address, Relations, is_about_a_person, opens_doors};
 use crate::admission::{Decision, Prefix, Refusal, Slot, decide};
 use crate::fault;
+use crate::house::held::{Held, Why};
 use crate::house::{House, HouseError};
 use crate::nip34::{
     ANNOUNCEMENT, Announcement, Coordinate, ISSUE, Identifier, PATCH, PULL_REQUEST, PULL_REQUEST_UPDATE,
@@ -81,6 +82,9 @@ impl Intake for Funnel {
             self.0.spread_all().await;
             return ready(answer);
         }
+        if kind == Kind::RequestToVanish {
+            return ready(house.vanish(event).await.unwrap_or_else(Answer::from));
+        }
         if kind == Kind::EventDeletion {
             return ready(house.deletion(event).await.unwrap_or_else(Answer::from));
         }
@@ -111,6 +115,11 @@ impl House {
         if tombstones::buries(&self.tables, event).map_err(HouseError::from)? {
             return Err(Answer::no("blocked: the event was deleted by its author (NIP-09)"));
         }
+        let vanished = tombstones::vanished(&self.tables, &event.pubkey).map_err(HouseError::from)?;
+        let is_gone = vanished.is_some_and(|until| event.created_at.as_secs() <= until);
+        if is_gone && event.kind != Kind::RequestToVanish {
+            return Err(Answer::no("blocked: the event's author has asked to vanish from here (NIP-62)"));
+        }
         if (synced || fault::is("expired-for-ever"))
             && self.has_expired(&event.id).map_err(HouseError::from)?
         {
@@ -118,7 +127,7 @@ impl House {
                 "blocked: the event has waited here in vain; its author may publish it anew",
             ));
         }
-        self.plan.curation.check(event).map_err(Answer::from)
+        self.plan.curation.check(event, &self.plan.service).map_err(Answer::from)
     }
 
     /// Whether an event has waited in vain, and may not come back by sync yet.
@@ -153,20 +162,28 @@ impl House {
         }
     }
 
+    /// Judges an announcement that was served once and that the operator's lists had sent away.
+    pub(crate) async fn judge_again(&self, event: Event) -> Result<(), HouseError> {
+        match self.check_door(&event, false) {
+            Ok(()) => self.announcement(event, true).await.map(drop),
+            Err(_) => Ok(()),
+        }
+    }
+
     async fn announcement(&self, event: Event, synced: bool) -> Result<Answer, HouseError> {
         let new = match Announcement::from_event(&event) {
             Ok(new) => new,
             Err(error) => return Ok(error.into()),
         };
         let family = self.load(&new.identifier).await?;
-        let judged = decide::announcement(&family, &new, &self.plan.service);
+        let judged = decide::announcement(&family, &new, &self.plan.service, &self.plan.curation.archive);
         let was_hosted = family.is_hosted(&new.author);
         let retired = family.announcements.get(&new.author).and_then(Slot::newest);
         let retired = retired.map(|known| known.announcement.id);
         let mut meeting = Meeting::new(self, [family]);
         let coordinate = new.coordinate();
         if judged.retires {
-            meeting.retire(&coordinate);
+            meeting.retire(&coordinate, Why::MovedAway).await?;
             if let Some(address) = Address::of(&event) {
                 // What it replaces stays away; it itself may come again, and so may anything newer.
                 let until = event.created_at.as_secs().saturating_sub(1);
@@ -190,9 +207,12 @@ impl House {
             Decision::Serve => meeting.serve(event),
             Decision::Wait => meeting.wait(event, synced),
         }
-        let hosted = new.listing(&self.plan.service).complete();
+        let hosted = self.plan.announced(new).hosted;
         if hosted && !was_hosted {
             meeting.welcome(&coordinate).await?;
+            if let Some(held) = Held::read(&self.tables, &coordinate)? {
+                meeting.bring_back(held)?;
+            }
         }
         if !fault::is("announcements-always-wait") {
             meeting.settle()?;

@@ -18,6 +18,7 @@ use super::meeting::Meeting;
 use super::spread::concerns_several;
 use crate::git::files::remove_folder;
 use crate::git::sift::{Objects, sift};
+use crate::house::held::Held;
 use crate::house::{House, HouseError};
 use crate::nip34::{Coordinate, Identifier, Oid};
 use crate::purgatory;
@@ -47,12 +48,15 @@ impl Meeting<'_> {
     pub(crate) async fn commit(mut self) -> Result<(), HouseError> {
         let begun = Instant::now();
         self.follow_contributed()?;
+        self.end_retirements();
         let house = self.house;
         let announced = self.announced();
         let number = house.next_record.fetch_add(1, Ordering::Relaxed);
         let mut writes = self.writes;
         writes.extend(self.waiting.values().map(purgatory::Waiting::write));
         writes.extend(self.uploads.iter().map(Upload::write));
+        writes.extend(self.unheld.iter().map(Held::forget));
+        writes.extend(self.held.iter().map(Held::write));
         // Adoptions of this identifier are part of what is committed now.
         for (key, adoption) in house.adoptions()? {
             if self.families.contains_key(&adoption.identifier) {
@@ -78,6 +82,11 @@ impl Meeting<'_> {
                 }
                 purgatory.insert(waiting);
             }
+        }
+        {
+            let mut held = house.held.lock();
+            self.unheld.iter().for_each(|repository| held.remove(repository));
+            self.held.iter().for_each(|new| held.insert(new));
         }
         house.enter_uploads(self.uploads);
         house.enter_announcements(announced);
@@ -193,6 +202,10 @@ impl House {
                     self.contributors.lock().remove(repository);
                 }
                 RepositoryChange::Retire(repository) => self.repositories.retire(repository)?,
+                RepositoryChange::Forget(repository) => {
+                    self.repositories.remove_retired(repository)?;
+                    point("put-aside-removed");
+                }
                 RepositoryChange::Remove(repository) => self.repositories.remove(repository)?,
                 RepositoryChange::Leave(identifier) => self.families.remove_empty(identifier)?,
             }
@@ -269,7 +282,7 @@ impl House {
                 }
                 RepositoryChange::Retire(repository) => tracing::info!(%repository, "repository retired"),
                 RepositoryChange::Remove(repository) => tracing::info!(%repository, "repository removed"),
-                RepositoryChange::Leave(_) => {}
+                RepositoryChange::Leave(_) | RepositoryChange::Forget(_) => {}
             }
         }
     }

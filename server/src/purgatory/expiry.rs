@@ -73,6 +73,7 @@ impl House {
             });
             failed = expire.await.err().or(failed);
         }
+        failed = self.remove_held(now).await.err().or(failed);
         failed.map_or(Ok(()), Err)
     }
 

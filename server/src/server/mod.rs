@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admission::archive::Archive;
 use crate::admission::curation::Curation;
 use crate::clock::Clock;
 use crate::config::{Backend, Config};
@@ -111,6 +112,7 @@ impl Server {
             patience: Patience {
                 events: config.purgatory_expiry.as_secs(),
                 uploads: config.nostr_ref_expiry.as_secs(),
+                retired: config.deletion_retention.as_secs(),
                 ..Patience::default()
             },
             bounds: Bounds {
@@ -131,8 +133,8 @@ impl Server {
             owner: Some(keys.public_key()),
             icon: Some(format!("{}/icon.svg", service.http_url())),
             curation: curation.summary(),
-            acceptance: acceptance(&config, &service),
-            grasps: grasps(&config),
+            acceptance: acceptance(&curation, &service),
+            grasps: grasps(&config, &curation.archive),
             ..Description::default()
         };
         let nip11 = crate::relay::nip11::document(&about, &limits).to_string();
@@ -243,24 +245,34 @@ fn curation(config: &Config) -> Curation {
         repository_whitelist: config.repository_whitelist.clone(),
         repository_blacklist: config.repository_blacklist.clone(),
         event_blacklist: config.event_blacklist.clone(),
+        archive: Archive {
+            all: config.archive_all,
+            rules: config.archive_whitelist.clone(),
+            services: config.archive_grasp_services.clone(),
+            read_only: config.archive_read_only,
+        },
     }
 }
 
-fn acceptance(config: &Config, service: &ServiceDomain) -> String {
-    let who = if config.repository_whitelist.is_empty() {
+fn acceptance(curation: &Curation, service: &ServiceDomain) -> String {
+    let who = if curation.repository_whitelist.is_empty() {
         "Any repository whose announcement lists"
     } else {
         "Repositories on the operator's list whose announcement lists"
     };
+    let archived = curation.archive.summary();
+    let archived = archived
+        .map(|which| format!(" Of repositories that do not list it, copies are kept (GRASP-05): {which}."));
     format!(
-        "{who} {}/<npub>/<identifier>.git in `clone` and {} in `relays`.",
+        "{who} {}/<npub>/<identifier>.git in `clone` and {} in `relays`.{}",
         service.http_url(),
-        service.relay_url()
+        service.relay_url(),
+        archived.unwrap_or_default()
     )
 }
 
-fn grasps(config: &Config) -> Vec<String> {
-    let optional = [(config.sync_enable, "02"), (config.grasp06_enable, "06")];
+fn grasps(config: &Config, archive: &Archive) -> Vec<String> {
+    let optional = [(config.sync_enable, "02"), (archive.is_on(), "05"), (config.grasp06_enable, "06")];
     let optional = optional.into_iter().filter_map(|(is_on, number)| is_on.then_some(number));
     ["01"].into_iter().chain(optional).map(|number| format!("GRASP-{number}")).collect()
 }
@@ -272,9 +284,11 @@ fn start_sync(
     keys: Keys,
     stop: &CancellationToken,
 ) -> ProactiveSync {
-    let bootstrap = config.sync_bootstrap_relays.iter();
+    let named = config.sync_bootstrap_relays.iter().map(|relay| relay.as_str().to_owned());
+    // What lists an archived service is announced on that service's relay.
+    let archived = config.archive_grasp_services.iter().map(ServiceDomain::relay_url);
     let settings = Settings {
-        bootstrap: bootstrap.filter_map(|relay| RelayUrl::parse(relay.as_str()).ok()).collect(),
+        bootstrap: named.chain(archived).filter_map(|relay| RelayUrl::parse(&relay).ok()).collect(),
         base_backoff: config.sync_base_backoff,
         max_backoff: config.sync_max_backoff,
         disconnect_check: config.sync_disconnect_check_interval,

@@ -488,6 +488,15 @@ pub(super) const IDS: &[&str] = &[
     "G01/cors/options/info-refs",
     "G01/cors/options/upload-pack",
     "G01/cors/options/hosted",
+    "G05/accept/unlisted",
+    "G05/accept/half-listed",
+    "G05/accept/replaced",
+    "G05/accept/state",
+    "G05/accept/others",
+    "G05/accept/listed",
+    "G05/sync/waits",
+    "G05/sync/push",
+    "G05/sync/push-pull-request",
     "G06/advertised/off",
     "G06/advertised/on",
     "G06/empty/clone",
@@ -1004,6 +1013,15 @@ pub(super) const IDS: &[&str] = &[
 #[case::g01_cors_options_info_refs("G01/cors/options/info-refs")]
 #[case::g01_cors_options_upload_pack("G01/cors/options/upload-pack")]
 #[case::g01_cors_options_hosted("G01/cors/options/hosted")]
+#[case::g05_accept_unlisted("G05/accept/unlisted")]
+#[case::g05_accept_half_listed("G05/accept/half-listed")]
+#[case::g05_accept_replaced("G05/accept/replaced")]
+#[case::g05_accept_state("G05/accept/state")]
+#[case::g05_accept_others("G05/accept/others")]
+#[case::g05_accept_listed("G05/accept/listed")]
+#[case::g05_sync_waits("G05/sync/waits")]
+#[case::g05_sync_push("G05/sync/push")]
+#[case::g05_sync_push_pull_request("G05/sync/push-pull-request")]
 #[case::g06_advertised_off("G06/advertised/off")]
 #[case::g06_advertised_on("G06/advertised/on")]
 #[case::g06_empty_clone("G06/empty/clone")]
@@ -1522,6 +1540,15 @@ async fn lmdb(#[case] id: &str) {
 #[case::g01_cors_options_info_refs("G01/cors/options/info-refs")]
 #[case::g01_cors_options_upload_pack("G01/cors/options/upload-pack")]
 #[case::g01_cors_options_hosted("G01/cors/options/hosted")]
+#[case::g05_accept_unlisted("G05/accept/unlisted")]
+#[case::g05_accept_half_listed("G05/accept/half-listed")]
+#[case::g05_accept_replaced("G05/accept/replaced")]
+#[case::g05_accept_state("G05/accept/state")]
+#[case::g05_accept_others("G05/accept/others")]
+#[case::g05_accept_listed("G05/accept/listed")]
+#[case::g05_sync_waits("G05/sync/waits")]
+#[case::g05_sync_push("G05/sync/push")]
+#[case::g05_sync_push_pull_request("G05/sync/push-pull-request")]
 #[case::g06_advertised_off("G06/advertised/off")]
 #[case::g06_advertised_on("G06/advertised/on")]
 #[case::g06_empty_clone("G06/empty/clone")]

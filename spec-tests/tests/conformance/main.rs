@@ -18,7 +18,7 @@ use grasp_audit::check::{Check, Verdict};
 use grasp_audit::report::terminal;
 use grasp_audit::{Options, Report, Suite, specs};
 use spec_tests::elsewhere::{self, Elsewhere};
-use spec_tests::gate::{self, EXPIRY, MAY_SKIP, NEED_THE_PLAIN_SERVER};
+use spec_tests::gate::{self, ARCHIVED, EXPIRY, MAY_SKIP, NEED_THE_PLAIN_SERVER};
 use spec_tests::{Backend, Instance, Setup};
 use tokio::sync::OnceCell;
 
@@ -27,24 +27,48 @@ static LMDB: OnceCell<Instance> = OnceCell::const_new();
 static MEMORY: OnceCell<Instance> = OnceCell::const_new();
 static PLAIN_LMDB: OnceCell<Instance> = OnceCell::const_new();
 static PLAIN_MEMORY: OnceCell<Instance> = OnceCell::const_new();
+static ARCHIVE_LMDB: OnceCell<Instance> = OnceCell::const_new();
+static ARCHIVE_MEMORY: OnceCell<Instance> = OnceCell::const_new();
 
 /// What came of the patient checks, on `lmdb` and on `memory`: they mostly wait, so all of them do so at the same time.
 static PATIENT: OnceLock<[Report; 2]> = OnceLock::new();
 static BEGIN_TO_WAIT: Once = Once::new();
 
-/// A server with all that is optional, or a plain one without it and with small limits.
-async fn server(backend: Backend, plain: bool) -> &'static Instance {
-    let cell = match (backend, plain) {
-        (Backend::Lmdb, false) => &LMDB,
-        (Backend::Memory, false) => &MEMORY,
-        (Backend::Lmdb, true) => &PLAIN_LMDB,
-        (Backend::Memory, true) => &PLAIN_MEMORY,
+/// Which server a check examines.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// With all that is optional and makes no outgoing connections.
+    Full,
+    /// Without what is optional, and with small limits.
+    Plain,
+    /// An archive, which syncs.
+    Archive,
+}
+
+impl Kind {
+    fn of(id: &str) -> Self {
+        match id {
+            id if NEED_THE_PLAIN_SERVER.contains(&id) => Self::Plain,
+            id if id.starts_with("G05/") => Self::Archive,
+            _ => Self::Full,
+        }
+    }
+}
+
+async fn server(backend: Backend, kind: Kind) -> &'static Instance {
+    let cell = match (backend, kind) {
+        (Backend::Lmdb, Kind::Full) => &LMDB,
+        (Backend::Memory, Kind::Full) => &MEMORY,
+        (Backend::Lmdb, Kind::Plain) => &PLAIN_LMDB,
+        (Backend::Memory, Kind::Plain) => &PLAIN_MEMORY,
+        (Backend::Lmdb, Kind::Archive) => &ARCHIVE_LMDB,
+        (Backend::Memory, Kind::Archive) => &ARCHIVE_MEMORY,
     };
     let setup = Setup::new(env!("CARGO_BIN_EXE_server-under-test"), backend);
-    let setup = if plain {
-        setup.set("NGIT_MAX_LIMIT", 40).set("NGIT_DEFAULT_LIMIT", 20)
-    } else {
-        setup.set("NGIT_GRASP06_ENABLE", true)
+    let setup = match kind {
+        Kind::Full => setup.set("NGIT_GRASP06_ENABLE", true),
+        Kind::Plain => setup.set("NGIT_MAX_LIMIT", 40).set("NGIT_DEFAULT_LIMIT", 20),
+        Kind::Archive => setup.syncing().set("NGIT_ARCHIVE_WHITELIST", ARCHIVED),
     };
     cell.get_or_init(|| setup.start()).await
 }
@@ -61,8 +85,9 @@ async fn holds(id: &str, backend: Backend) {
         let reports = patient_reports();
         return judge(id, if backend == Backend::Lmdb { &reports[0] } else { &reports[1] }, "");
     }
-    let server = server(backend, NEED_THE_PLAIN_SERVER.contains(&id)).await;
-    let suite = Suite::of(vec![check], Options { jobs: 1, ..Options::default() });
+    let server = server(backend, Kind::of(id)).await;
+    let options = Options { jobs: 1, archived: Some(ARCHIVED.to_owned()), ..Options::default() };
+    let suite = Suite::of(vec![check], options);
     let report = suite.run(&server.url()).await.expect("the server can be reached");
     judge(id, &report, &complaints(server));
 }

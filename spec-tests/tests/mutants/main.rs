@@ -7,6 +7,7 @@
 
 mod cors;
 mod git;
+mod grasp05;
 mod lie;
 mod matrix;
 mod mutant;
@@ -32,10 +33,17 @@ const RECORD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mutants/snapsho
 const WITHOUT_MUTANTS: &str = "G06";
 
 fn mutants() -> Vec<Mutant> {
-    [relay::mutants(), purgatory::mutants(), nip11::mutants(), git::mutants(), cors::mutants()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        relay::mutants(),
+        purgatory::mutants(),
+        nip11::mutants(),
+        git::mutants(),
+        cors::mutants(),
+        grasp05::mutants(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Those that `GRASP_MUTANTS` picks by a part of their name or requirement, all by default.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod figures;
+mod archive;
 mod foreign;
 mod git_data;
 mod hostile;
