@@ -29,12 +29,11 @@ pub(super) fn drawing(timeline: &Timeline) -> Markup {
     lanes.extend(waits(timeline, &scale));
     lanes.push(connections(timeline, &scale));
     lanes.extend(open(timeline, &scale));
-    let marks = [
-        ("REQ", Kind::Req, "req"),
-        ("NEG-OPEN", Kind::Neg, "neg"),
-        ("CLOSED by peer", Kind::Closed, "bad"),
-    ];
-    lanes.extend(marks.into_iter().filter_map(|(name, kind, class)| ticks(timeline, &scale, name, kind, class)));
+    let marks =
+        [("REQ", Kind::Req, "req"), ("NEG-OPEN", Kind::Neg, "neg"), ("CLOSED by peer", Kind::Closed, "bad")];
+    lanes.extend(
+        marks.into_iter().filter_map(|(name, kind, class)| ticks(timeline, &scale, name, kind, class)),
+    );
     lanes.extend(git(timeline, &scale));
     let height: f64 = lanes.iter().map(|lane| lane.height + GAP).sum::<f64>() + 22.0;
     let words = words(timeline);
@@ -90,7 +89,8 @@ impl Scale {
     /// Whole steps of time, in milliseconds, so that at most ten fit.
     fn step_ms(&self) -> u64 {
         let steps = [
-            10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000, 60_000, 120_000, 300_000, 600_000,
+            10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000, 60_000, 120_000, 300_000,
+            600_000,
         ];
         #[allow(clippy::cast_precision_loss)]
         let fits = |step: &&u64| self.took_ms / **step as f64 <= 10.0;
@@ -121,7 +121,8 @@ fn of(timeline: &Timeline, kind: Kind) -> impl Iterator<Item = &Moment> {
 }
 
 fn attempts(timeline: &Timeline) -> Vec<u64> {
-    let tried = timeline.moments.iter().filter(|moment| matches!(moment.kind, Kind::Connect | Kind::TurnedAway));
+    let tried =
+        timeline.moments.iter().filter(|moment| matches!(moment.kind, Kind::Connect | Kind::TurnedAway));
     tried.map(|moment| moment.at_ms).collect()
 }
 
@@ -136,7 +137,8 @@ fn waits(timeline: &Timeline, scale: &Scale) -> Option<Lane> {
     let longest = waits.iter().map(|(_, wait)| *wait).max().unwrap_or(0).max(1);
     let top = 12.0;
     let y = |wait: u64| CURVE - (CURVE - top) * (wait as f64 / longest as f64);
-    let points: Vec<String> = waits.iter().map(|(at, wait)| format!("{} {}", px(scale.x(*at)), px(y(*wait)))).collect();
+    let points: Vec<String> =
+        waits.iter().map(|(at, wait)| format!("{} {}", px(scale.x(*at)), px(y(*wait)))).collect();
     let drawn = html! {
         line.base x1=(px(LEFT)) x2=(px(RIGHT)) y1=(px(CURVE)) y2=(px(CURVE)) {}
         polyline.wait points=(points.join(" ")) {}
@@ -197,7 +199,9 @@ fn steps(timeline: &Timeline) -> Vec<(u64, usize, usize)> {
 }
 
 fn most(steps: &[(u64, usize, usize)]) -> (usize, usize) {
-    steps.iter().fold((0, 0), |most, (_, subscriptions, filters)| (most.0.max(*subscriptions), most.1.max(*filters)))
+    steps
+        .iter()
+        .fold((0, 0), |most, (_, subscriptions, filters)| (most.0.max(*subscriptions), most.1.max(*filters)))
 }
 
 /// Open filters as an area, open subscriptions as a line in it.
@@ -264,7 +268,8 @@ fn git(timeline: &Timeline, scale: &Scale) -> Option<Lane> {
 
 /// The figures in one sentence: what a screen reader says of the drawing, and what stands below it.
 fn words(timeline: &Timeline) -> String {
-    let some = |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+    let some =
+        |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
     let turned = of(timeline, Kind::TurnedAway).count();
     let mut parts = vec![some(attempts(timeline).len(), "attempt to connect", "attempts to connect")];
     if turned > 0 {
@@ -274,7 +279,12 @@ fn words(timeline: &Timeline) -> String {
     parts.push(format!("{} NEG-OPEN", of(timeline, Kind::Neg).count()));
     parts.push(some(timeline.events, "event sent", "events sent"));
     parts.push(some(of(timeline, Kind::Git).count(), "git request", "git requests"));
-    let mut words = format!("What the server did at {} in {}: {}", timeline.name, span(timeline.took_ms), parts.join(", "));
+    let mut words = format!(
+        "What the server did at {} in {}: {}",
+        timeline.name,
+        span(timeline.took_ms),
+        parts.join(", ")
+    );
     if timeline.left_out > 0 {
         words.push_str(&format!("; {} later moments are not drawn", timeline.left_out));
     }

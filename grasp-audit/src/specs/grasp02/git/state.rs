@@ -117,10 +117,10 @@ async fn from_nothing(ctx: Context) -> CheckResult {
 
 async fn not_before(ctx: Context) -> CheckResult {
     let peer = ctx.peer().await?;
-    peer.behave(|manners| manners.git = Git::Status(503));
+    peer.behave(|manners| manners.git = Git::Status(500));
     let (hosted, state, event) = with_news(&ctx, &peer).await?;
     peer.publish(&event).await?;
-    asked_for(&ctx, &peer, 503, SYNCED_WITHIN).await?;
+    asked_for(&ctx, &peer, 500, SYNCED_WITHIN).await?;
     ctx.not_served(&event).await?;
     ctx.shows(&hosted.path, &hosted.main_at(&hosted.tip)).await?;
     peer.behave(|manners| manners.git = Git::Serves);
