@@ -1,5 +1,6 @@
 //! G02/sync/reconnect: after a short disconnection only what is new is asked for, after a long one everything.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use nostr::event::Event;
@@ -67,6 +68,7 @@ async fn short(ctx: Context) -> CheckResult {
     let peer = settled(&ctx).await?;
     disconnected(&ctx, &peer).await?;
     let ended = ctx.now();
+    let before = Asked::of(&peer.visits().read(|visits| histories(visits, Duration::ZERO)));
     let missed = ctx.issue("in between");
     peer.publish(&missed).await?;
     let back = lets_in(&peer);
@@ -74,14 +76,60 @@ async fn short(ctx: Context) -> CheckResult {
     ctx.arrives_live(&peer, &ctx.issue("after")).await?;
     let earliest = ended.saturating_sub(WINDOW.as_secs() + SLACK);
     let questions = peer.visits().read(|visits| histories(visits, back));
+    let again: Vec<&Value> =
+        questions.iter().map(|(_, filter)| filter).filter(|filter| before.has(filter)).collect();
     expect(
-        !questions.is_empty(),
-        "what is new since the disconnection is asked for",
-        "nothing was asked for",
+        !again.is_empty(),
+        "what was asked for before the disconnection is asked for again, for its news",
+        peer.visits().summary(),
     )?;
-    let too_far = questions.iter().find(|(_, filter)| since(filter).is_none_or(|since| since < earliest));
-    let expected = format!("every question after it has `since` of {earliest} or later");
-    expect(too_far.is_none(), expected, too_far.map(|(_, filter)| filter.to_string()).unwrap_or_default())
+    let too_far = again.iter().find(|filter| since(filter).is_none_or(|since| since < earliest));
+    let expected = format!("what was asked for before is asked for with `since` of {earliest} or later");
+    expect(too_far.is_none(), expected, too_far.map(|filter| filter.to_string()).unwrap_or_default())
+}
+
+/// What histories were asked for: whole questions, and the repositories and events that they name.
+#[derive(Debug, Default)]
+struct Asked {
+    questions: Vec<Value>,
+    names: BTreeSet<String>,
+}
+
+impl Asked {
+    fn of(histories: &[(bool, Value)]) -> Self {
+        let questions: Vec<Value> = histories.iter().map(|(_, filter)| timeless(filter)).collect();
+        let names = questions.iter().flat_map(names).collect();
+        Self { questions, names }
+    }
+
+    /// Whether this asks once more for what was asked for, and for nothing else.
+    fn has(&self, filter: &Value) -> bool {
+        if filter.get("ids").is_some() {
+            // what a reconciliation has found missing
+            return false;
+        }
+        let names = names(filter);
+        if names.is_empty() {
+            return self.questions.contains(&timeless(filter));
+        }
+        names.iter().all(|name| self.names.contains(name))
+    }
+}
+
+/// The filter without what says how far it goes.
+fn timeless(filter: &Value) -> Value {
+    let mut filter = filter.clone();
+    if let Some(fields) = filter.as_object_mut() {
+        fields.retain(|name, _| !matches!(name.as_str(), "since" | "until" | "limit"));
+    }
+    filter
+}
+
+/// The texts in a filter's lists.
+fn names(filter: &Value) -> Vec<String> {
+    let lists = filter.as_object().into_iter().flat_map(|fields| fields.values());
+    let texts = lists.filter_map(Value::as_array).flatten();
+    texts.filter_map(|text| Some(text.as_str()?.to_owned())).collect()
 }
 
 fn since(filter: &Value) -> Option<u64> {
@@ -103,4 +151,22 @@ async fn long(ctx: Context) -> CheckResult {
     })
     .await?;
     ctx.arrives(&peer, &old).await
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_asked_again_is_told_from_what_is_new() {
+        let before = [json!({"kinds": [30617]}), json!({"#a": ["x", "y"], "limit": 500})];
+        let before = Asked::of(&before.map(|filter| (true, filter)));
+        assert!(before.has(&json!({"#A": ["x"], "since": 5})));
+        assert!(before.has(&json!({"kinds": [30617], "since": 5})));
+        for new in [json!({"#a": ["x", "z"]}), json!({"ids": ["x"]}), json!({"kinds": [1]})] {
+            assert!(!before.has(&new), "{new}");
+        }
+    }
 }
