@@ -13,6 +13,7 @@ pub mod escape;
 pub mod hardening;
 pub mod ledger;
 pub mod page;
+pub mod peer;
 pub mod probe;
 pub mod property;
 pub mod report;

@@ -21,6 +21,8 @@ Examples:
   grasp-audit audit 127.0.0.1:7334 --filter G01/cors    one section only
   grasp-audit audit … --html report.html --markdown report.md --junit report.xml
   grasp-audit audit … --baseline last.json              fail only on what got worse
+  grasp-audit audit … --filter G02 --peer-bind 127.0.0.1:7777 --peer-url wss://tunnel.example
+                                                        sync, examined through a tunnel
   grasp-audit audit one.example two.example --html c.html   side by side
   grasp-audit audit 127.0.0.1:7334 --hardening          and hostile input; explains itself and asks first
   grasp-audit audit … --hardening --filter H/git        hostile input only, and only git's
@@ -116,6 +118,8 @@ struct AuditArgs {
     #[arg(long)]
     no_cleanup: bool,
     #[command(flatten)]
+    peers: command::peers::PeerArgs,
+    #[command(flatten)]
     hardening: command::hardening::HardeningArgs,
     #[command(flatten)]
     reports: command::reports::ReportFiles,
@@ -171,6 +175,7 @@ async fn audit(args: AuditArgs) -> Result<ExitCode, String> {
         },
         cleanup: !args.no_cleanup,
         patience: Patience::new(args.patience),
+        peers: args.peers.address()?,
         archived: args.archived,
     };
     if Suite::new(options.clone()).selected().is_empty() && !args.hardening.selects_any(&options) {

@@ -22,6 +22,7 @@ use crate::catalogue::{self, Level};
 use crate::check::{Check, Verdict};
 use crate::document::Document;
 use crate::hardening::HardeningReport;
+use crate::peer::timeline::Timeline;
 use crate::target::Target;
 use crate::target::transcript::{Entry, Traffic, Transcript};
 
@@ -83,6 +84,9 @@ pub struct CheckReport {
     /// Evidence that the check has put beside the wire, whatever its verdict.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Attachment>,
+    /// What the server did at the auditor's peers, whatever the verdict.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<Timeline>,
     /// What went over the wire; empty for what passed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transcript: Vec<Entry>,
@@ -109,6 +113,7 @@ impl CheckReport {
             cleanup,
             traffic: transcript.traffic(),
             attachments: transcript.attachments(),
+            peers: transcript.timelines(),
             transcript: if telling { transcript.entries() } else { Vec::new() },
         }
     }

@@ -15,6 +15,7 @@ use crate::context::{Context, Expiry, MARK};
 use crate::hardening::Case;
 use crate::hardening::report::CaseReport;
 use crate::ledger::Ledger;
+use crate::peer::{Lodging, PeerAddress};
 use crate::report::{CheckReport, Cleanup, Report};
 use crate::target::patience::Patience;
 use crate::target::transcript::Transcript;
@@ -45,6 +46,8 @@ pub struct Options {
     pub cleanup: bool,
     /// How long to wait for the server's answers.
     pub patience: Patience,
+    /// Where the server finds the auditor's own peers.
+    pub peers: PeerAddress,
     /// An identifier that the server archives whoever owns the repository, among others that it does not (GRASP-05).
     pub archived: Option<String>,
 }
@@ -61,6 +64,7 @@ impl Default for Options {
             expiry: Expiry::default(),
             cleanup: true,
             patience: Patience::default(),
+            peers: PeerAddress::default(),
             archived: None,
         }
     }
@@ -135,16 +139,18 @@ impl Suite {
         let checks = self.selected();
         self.progress.begins(checks.len());
         let permits = Arc::new(Semaphore::new(self.options.jobs.max(1)));
+        let lodging = Arc::new(Lodging::new(self.options.peers.clone()));
         let options = Arc::new(self.options);
         let mut running = JoinSet::new();
         for (position, check) in checks.into_iter().enumerate() {
             let (permits, target, options, progress) =
                 (permits.clone(), target.clone(), options.clone(), self.progress.clone());
+            let lodging = lodging.clone();
             running.spawn(async move {
                 // the semaphore is never closed; without a permit the check would merely run at once
                 let _permit = permits.acquire_owned().await;
                 progress.check_begins(&check);
-                let report = run_one(&check, target, &options).await;
+                let report = run_one(&check, target, lodging, &options).await;
                 progress.check_ends(&report);
                 (position, report)
             });
@@ -181,7 +187,12 @@ pub fn matches(filter: &str, id: &str) -> bool {
     rest.ends_with(parts[parts.len() - 1])
 }
 
-async fn run_one(check: &Check, target: Arc<Target>, options: &Options) -> CheckReport {
+async fn run_one(
+    check: &Check,
+    target: Arc<Target>,
+    lodging: Arc<Lodging>,
+    options: &Options,
+) -> CheckReport {
     let (transcript, ledger, clock) =
         (Arc::new(Transcript::new()), Arc::new(Ledger::default()), Instant::now());
     let verdict = match not_now(check, &target, options) {
@@ -199,7 +210,8 @@ async fn run_one(check: &Check, target: Arc<Target>, options: &Options) -> Check
                 options.expiry,
                 transcript.clone(),
                 ledger.clone(),
-            );
+            )
+            .with_lodging(lodging);
             bounded(check, context).await
         }
     };
@@ -215,7 +227,13 @@ fn not_now(check: &Check, target: &Target, options: &Options) -> Option<String> 
         return Some(format!("takes up to {minutes} minutes; give --patient to run it"));
     }
     let grasp = check.needs.grasp.filter(|grasp| !target.supports(grasp))?;
-    Some(format!("the server does not list {grasp} in supported_grasps"))
+    let fix = match grasp {
+        "GRASP-02" => {
+            "; if it fetches from other servers, let it say so (grasp-server: NGIT_SYNC_ENABLE=true)"
+        }
+        _ => "",
+    };
+    Some(format!("the server does not list {grasp} in supported_grasps{fix}"))
 }
 
 async fn bounded(check: &Check, context: Context) -> Verdict {

@@ -7,9 +7,13 @@
 
 use std::collections::BTreeMap;
 
+use grasp_audit::peer::PeerAddress;
 use grasp_audit::target::patience::Patience;
 use grasp_audit::{Check, Options, Report, Suite, Verdict};
+use grasp_fixtures::faulty_proxy::{Lies, Listening};
 use grasp_fixtures::null_server::{Manner, start};
+use serde_json::{Value, json};
+use spec_tests::{Backend, Setup};
 
 /// Nothing here takes time: what does not come at once does not come.
 const PATIENCE: f64 = 0.02;
@@ -18,18 +22,25 @@ const JOBS: usize = 24;
 
 async fn run(manner: Manner, checks: Vec<Check>) -> Report {
     let server = start(manner).await.unwrap();
+    examined(&server.url, PATIENCE, checks).await
+}
+
+async fn examined(url: &str, patience: f64, checks: Vec<Check>) -> Report {
     let options = Options {
         jobs: JOBS,
         cleanup: false,
-        patience: Patience::new(PATIENCE),
+        patience: Patience::new(patience),
         archived: Some("archived".to_owned()),
+        // that it does not come to the auditor's peers is the server's failure
+        peers: PeerAddress { reachable: true, ..PeerAddress::default() },
         ..Options::default()
     };
-    Suite::of(checks, options).run(&server.url).await.unwrap()
+    Suite::of(checks, options).run(url).await.unwrap()
 }
 
-/// Waits of tens of minutes, and ports that only root may open.
-const OUT_OF_REACH: [&str; 2] = ["--patient", "the service has no default port"];
+/// Waits of tens of minutes, ports that only root may open, and public addresses.
+const OUT_OF_REACH: [&str; 3] =
+    ["--patient", "the service has no default port", "examined when --peer-url is public"];
 
 /// What each check said, server by server.
 #[derive(Default)]
@@ -75,4 +86,30 @@ async fn every_check_fails_against_a_server_that_does_nothing() {
         .map(|check| format!("{}: {:?}", check.id, seen.0[&check.id]))
         .collect();
     assert!(unproved.is_empty(), "never seen to fail:\n{}", unproved.join("\n"));
+}
+
+/// How long this waits for a server that will never come: long enough for everything else that a check does before.
+const NOBODY_COMES: f64 = 0.15;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_check_of_sync_fails_against_a_server_that_says_it_syncs_and_does_not() {
+    let listening = Listening::bind().await.unwrap();
+    let setup = Setup::new(env!("CARGO_BIN_EXE_server-under-test"), Backend::Memory);
+    let server = setup.set("NGIT_DOMAIN", listening.authority()).start().await;
+    let is_document = |_: &_, head: &grasp_fixtures::faulty_proxy::Head| {
+        head.headers.get("content-type").is_some_and(|kind| kind == "application/nostr+json")
+    };
+    let boast = |_: &_, _: &_, body: &[u8]| {
+        let mut document: Value = serde_json::from_slice(body).unwrap();
+        document["supported_grasps"] = json!(["GRASP-01", "GRASP-02"]);
+        document.to_string().into_bytes()
+    };
+    let lies = Lies::default().body(is_document, boast);
+    let proxy = listening.serve(server.authority().parse().unwrap(), lies);
+    let checks = grasp_audit::specs::all().into_iter().filter(|check| check.id.starts_with("G02/")).collect();
+    let mut seen = Seen::default();
+    seen.add(examined(&proxy.url, NOBODY_COMES, checks).await);
+    let unproved: Vec<_> =
+        seen.0.iter().filter(|(id, _)| !seen.has_failed(id) && !seen.is_out_of_reach(id)).collect();
+    assert!(seen.0.len() > 40 && unproved.is_empty(), "pass without any sync:\n{unproved:#?}");
 }

@@ -4,6 +4,7 @@
 
 mod changes;
 mod check;
+mod timeline;
 
 use maud::{Markup, html};
 

@@ -31,6 +31,7 @@ pub(crate) fn check(id: &str, level: Level, title: &str, verdict: Verdict) -> Ch
             ("ws".to_owned(), Traffic { sent: 2, received: 3 }),
         ]),
         attachments: Vec::new(),
+        peers: Vec::new(),
         transcript: Vec::new(),
     }
 }

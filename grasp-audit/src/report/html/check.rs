@@ -54,6 +54,7 @@ pub(super) fn item(check: &CheckReport, view: View) -> Markup {
                     p.id { code { (visible(&check.id)) } }
                     (judged(&check.verdict))
                     p.traffic { (capital_traffic(check)) }
+                    @for peer in &check.peers { (super::timeline::drawing(peer)) }
                     @for attachment in &check.attachments { (attached(attachment)) }
                     @if !check.transcript.is_empty() { (transcript(&check.transcript, view.entries())) }
                 }
