@@ -190,6 +190,7 @@ fn why(relay: &RelayStatus, now: Millis) -> Option<&'static str> {
         Cause::Forbidden => "it is at an address that this server does not talk to",
         Cause::Refused => "it has refused what it was asked",
         Cause::Unanswered => "it does not answer as it should",
+        Cause::Misbehaved => "it sends events with false ids or signatures",
     });
     match relay.link {
         Link::Waiting { .. } => Some(cause.unwrap_or("it has not been tried yet")),

@@ -4,30 +4,30 @@
 //! One task owns the hunt; fetches run beside it, in tasks that end when they are abandoned. What a server had of a
 //! repository is kept in quarantine until the rest has come from others, within bounds.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::StatusCode;
 use nostr::event::{Event, EventId};
-use nostr::key::PublicKey;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::hunt::{End, FetchId, Hunt, HuntAction, HuntInput, HuntSettings, Origin, Quarry, QuarryStatus};
+use super::hunt::{
+    End, FetchId, Hunt, HuntAction, HuntInput, HuntSettings, Lead, Origin, Quarry, QuarryStatus,
+};
 use super::millis::Millis;
 use super::self_subscriber::{Hunted, SelfSubscriber};
 use super::url::CloneUrl;
-use crate::admission::{Family, Slot};
 use crate::git::PushGate as _;
 use crate::git::fetch::{FetchError, FetchLimits, Fetched, Wants, fetch};
 use crate::git::host::Host;
 use crate::house::{House, HouseError};
-use crate::nip34::{Coordinate, Identifier, Oid, PullRequest, RefName, STATE, State};
+use crate::nip34::{Coordinate, Identifier, Oid, PullRequest, STATE, State};
 use crate::outbound::{Destination, Outbound, OutboundError};
 
 /// The longest sleep: clocks that were moved are noticed.
@@ -297,50 +297,20 @@ impl Site {
 
     async fn lead_of_state(&self, event: &Event) -> Result<Option<Lead>, HouseError> {
         let Ok(state) = State::from_event(event) else { return Ok(None) };
-        let family = self.house.load(&state.identifier).await?;
-        let hosted = family.hosted();
-        let mut concerned = hosted.iter().filter(|(_, maintainers)| maintainers.contains(&state.author));
-        let Some((owner, _)) = concerned.clone().next() else { return Ok(None) };
-        let people: BTreeSet<PublicKey> = concerned
-            .by_ref()
-            .flat_map(|(owner, maintainers)| maintainers.iter().chain([owner]))
-            .copied()
-            .collect();
-        let mut wanted: Vec<(Oid, RefName)> = Vec::new();
-        let mut known = BTreeSet::new();
-        for (name, oid) in &state.refs {
-            if known.insert(*oid) {
-                wanted.push((*oid, name.clone()));
-            }
-        }
-        let (repository, servers) = (family.coordinate(*owner), clones(&family, &people));
-        Ok(Some(Lead { repository, contributed: false, wanted, servers }))
+        Ok(Lead::of_state(&self.house.load(&state.identifier).await?, &state))
     }
 
     async fn lead_of_pull(&self, event: &Event) -> Result<Option<Lead>, HouseError> {
         let Ok(pull) = PullRequest::from_event(event) else { return Ok(None) };
-        let Some(tip) = pull.tip else { return Ok(None) };
-        let mut servers = pull.clone_urls.clone();
-        let mut repository = None;
+        let mut families = BTreeMap::new();
         for named in &pull.repositories {
-            let family = self.house.load(&named.identifier).await?;
-            let Some(mut people) = family.hosted().remove(&named.owner) else { continue };
-            people.insert(named.owner);
-            for url in clones(&family, &people) {
-                if !servers.contains(&url) {
-                    servers.push(url);
-                }
-            }
-            if repository.is_none() && family.is_served(&named.owner) {
-                repository = Some(named.clone());
+            if !families.contains_key(&named.identifier) {
+                families.insert(named.identifier.clone(), self.house.load(&named.identifier).await?);
             }
         }
-        let contributed = repository.is_none() && self.house.is_contributed(&pull);
-        if contributed {
-            repository = pull.contributed(&self.house.plan.service).next();
-        }
-        let wanted = vec![(tip, RefName::nostr(&pull.id))];
-        Ok(repository.map(|repository| Lead { repository, contributed, wanted, servers }))
+        let own = Some(()).filter(|()| self.house.is_contributed(&pull));
+        let contributed = own.and_then(|()| pull.contributed(&self.house.plan.service).next());
+        Ok(Lead::of_pull(&pull, &families, contributed))
     }
 
     async fn fetch(
@@ -415,29 +385,6 @@ impl Site {
 struct Described {
     quarry: Quarry,
     contributed: bool,
-}
-
-/// What a waiting event leads to.
-struct Lead {
-    repository: Coordinate,
-    /// That is its author's own, and no repository that is hosted here is named.
-    contributed: bool,
-    wanted: Vec<(Oid, RefName)>,
-    servers: Vec<String>,
-}
-
-/// Where these people say that a repository can be cloned from, in no order but their keys'.
-fn clones(family: &Family, people: &BTreeSet<PublicKey>) -> Vec<String> {
-    let mut urls: Vec<String> = Vec::new();
-    for person in people {
-        let Some(newest) = family.announcements.get(person).and_then(Slot::newest) else { continue };
-        for url in &newest.announcement.clone {
-            if !urls.contains(url) {
-                urls.push(url.clone());
-            }
-        }
-    }
-    urls
 }
 
 fn end(error: &FetchError) -> End {

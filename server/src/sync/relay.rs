@@ -6,7 +6,7 @@ use rand::RngCore;
 
 use super::bounds::{
     ANSWER_TIMEOUT, CONNECT_TIMEOUT, DAILY, IDENTITY_WAIT, LIVE_STORED, MAX_STRIKES, OPENING_TIMEOUT, POLL,
-    QUICK_RECONNECT_WINDOW, RATE_LIMIT_PAUSE,
+    PROVEN_AFTER, QUICK_RECONNECT_WINDOW, RATE_LIMIT_PAUSE, SHORT_LIVED_BACKOFF,
 };
 use super::filters::Group;
 use super::health::{RelayHealthTracker, backoff};
@@ -77,6 +77,8 @@ pub(super) struct Relay {
     ended: Option<Millis>,
     /// We end the connection because of the relay.
     at_fault: bool,
+    /// Connections in a row that failed before they had proven anything.
+    short_lived: u32,
     /// Refusals and failed questions without a success in between.
     refusals: u32,
     strikes: u32,
@@ -105,6 +107,7 @@ impl Relay {
             connected: None,
             ended: None,
             at_fault: false,
+            short_lived: 0,
             refusals: 0,
             strikes: 0,
             paused: None,
@@ -198,16 +201,22 @@ impl Relay {
             return;
         }
         let now = moment.now;
-        if self.is_connected() || (matches!(self.link, Link::Leaving { .. }) && self.connected > self.ended) {
+        let left = matches!(self.link, Link::Leaving { .. }) && self.connected > self.ended;
+        let lasted = self.connected.filter(|_| self.is_connected() || left).map(|since| now.since(since));
+        if lasted.is_some() {
             self.ended = Some(now);
         }
         let faulty = std::mem::take(&mut self.at_fault);
         let wait = match why {
             Unreachable::Failed(why) => {
                 self.health.note(Cause::Unreachable, why);
-                self.failed(moment)
+                self.failed(lasted, SHORT_LIVED_BACKOFF, moment)
             }
-            Unreachable::Asked if faulty => self.failed(moment),
+            Unreachable::Misbehaved(why) => {
+                self.health.note(Cause::Misbehaved, why);
+                self.failed(lasted, moment.settings.max_backoff, moment)
+            }
+            Unreachable::Asked if faulty => self.failed(lasted, moment.settings.max_backoff, moment),
             Unreachable::RateLimited => between(moment.rng, RATE_LIMIT_PAUSE.0, RATE_LIMIT_PAUSE.1),
             Unreachable::Forbidden(why) => {
                 self.health.note(Cause::Forbidden, why);
@@ -220,9 +229,22 @@ impl Relay {
         self.history.abandon();
     }
 
-    fn failed(&mut self, moment: &mut Moment<'_>) -> Duration {
+    /// A failure, of a connection that has lasted so long, or of an attempt to make one. A relay that is of use for a
+    /// moment each time is not asked again and again for ever.
+    fn failed(&mut self, lasted: Option<Duration>, longest: Duration, moment: &mut Moment<'_>) -> Duration {
         let settings = moment.settings;
-        self.health.failed(moment.now, settings.base_backoff, settings.max_backoff, moment.rng)
+        match lasted {
+            Some(lasted) if lasted < PROVEN_AFTER => self.short_lived = self.short_lived.saturating_add(1),
+            Some(_) => self.short_lived = 0,
+            None => {}
+        }
+        let base = settings.base_backoff;
+        let wait = self.health.failed(moment.now, base, settings.max_backoff, moment.rng);
+        if self.short_lived == 0 {
+            return wait;
+        }
+        let longest = longest.min(settings.max_backoff);
+        wait.max(jittered(moment.rng, backoff(base, longest, self.short_lived)))
     }
 
     pub(super) fn limits(&mut self, limits: &RelayLimits, settings: &Settings, moment: &mut Moment<'_>) {

@@ -25,6 +25,8 @@ pub enum Cause {
     Refused,
     /// It does not answer as it should.
     Unanswered,
+    /// It has sent events with false ids or signatures.
+    Misbehaved,
 }
 
 /// The connection to a relay.

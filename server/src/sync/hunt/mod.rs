@@ -8,6 +8,7 @@
 mod errands;
 mod host;
 mod input;
+mod lead;
 mod quarry;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -27,6 +28,7 @@ use crate::nip34::{Coordinate, Identifier, Oid, RefName, ServiceDomain};
 use errands::{Errand, Errands};
 use host::Hosts;
 pub use input::{By, End, FetchId, HuntAction, HuntInput, Origin, Quarry};
+pub use lead::Lead;
 use quarry::Hunted;
 
 /// Settings of the hunt.

@@ -7,4 +7,5 @@ mod cost;
 mod properties;
 mod roots;
 mod scenarios;
+mod simulation;
 mod world;
