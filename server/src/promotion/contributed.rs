@@ -7,6 +7,7 @@ use nostr::event::EventId;
 
 use super::journal::RepositoryChange;
 use super::meeting::Meeting;
+use crate::fault;
 use crate::house::{House, HouseError};
 use crate::nip34::{Coordinate, Oid, RefName};
 use crate::purgatory::unsigned::{Place, Upload};
@@ -33,6 +34,9 @@ impl Meeting<'_> {
             let changes = asked.get(&repository).cloned().unwrap_or_default();
             let here =
                 self.house.families.present(&repository.identifier, changes.values().flatten().copied())?;
+            if fault::is("contributions-one-at-a-time") && changes.values().any(Option::is_some) {
+                after.clear();
+            }
             for (name, tip) in changes {
                 match tip {
                     Some(tip) if here.contains(&tip) => after.insert(name, tip),
