@@ -49,6 +49,16 @@ pub struct Expiry {
     pub nostr_ref: Duration,
 }
 
+/// For a server that looks only once in a while whether something has expired.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// After how long something is gone for sure that expires after this. A server with short times, set for a test, looks
+/// more often than its times.
+#[must_use]
+pub fn gone_after(expiry: Duration) -> Duration {
+    expiry + MARGIN.min(expiry)
+}
+
 impl Default for Expiry {
     fn default() -> Self {
         Self { purgatory: Duration::from_secs(1800), nostr_ref: Duration::from_secs(1200) }

@@ -11,8 +11,9 @@ use nostr::event::EventId;
 use super::gate::{CommandResult, Gate, Hold, PushGate, Quarantine, RefCommand};
 use super::host::{MAX_HAVES, atomically};
 use crate::authorize::{NamedEvent, Ruling, contribution};
+use crate::fault;
 use crate::house::{House, HouseError};
-use crate::nip34::{Coordinate, Oid, PullRequest};
+use crate::nip34::{Coordinate, Oid, PULL_REQUEST_UPDATE, PullRequest};
 use crate::promotion::meeting::Meeting;
 use crate::purgatory::unsigned::Place;
 
@@ -95,6 +96,9 @@ impl House {
         match self.known_event(id).await? {
             Some(event) if PullRequest::from_event(&event).is_ok() && event.pubkey != repository.owner => {
                 Ok(NamedEvent::OtherSigner)
+            }
+            Some(event) if event.kind == PULL_REQUEST_UPDATE && fault::is("contributed-updates-refused") => {
+                Ok(NamedEvent::Other)
             }
             _ => self.named_event(id, repository).await,
         }

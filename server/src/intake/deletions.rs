@@ -173,7 +173,9 @@ impl Meeting<'_> {
         {
             for repository in pull.repositories {
                 let contributed = Coordinate::new(pull.author, repository.identifier.clone());
-                self.contributed_ref(contributed, &pull.id, None);
+                if !fault::is("contributed-refs-stay") {
+                    self.contributed_ref(contributed, &pull.id, None);
+                }
                 self.nostr_ref(repository, &pull.id, None);
             }
         }

@@ -287,7 +287,7 @@ impl House {
         let mut meeting = Meeting::new(self, families);
         let uploads = self.unsigned.lock().for_event(&new.id);
         for upload in uploads {
-            if is_of(&upload, &new, identifiers) {
+            if is_of(&upload, &new, identifiers) && !is_forgotten(&upload) {
                 if let Some(objects) = upload.objects(&self.plan.git_data) {
                     self.adopt(&upload.repository.identifier, &objects, &[upload.tip]).await?;
                 }
@@ -295,7 +295,7 @@ impl House {
                     meeting.contributed_ref(upload.repository.clone(), &new.id, new.tip);
                 }
             }
-            if fault::is("other-tips-stay") && Some(upload.tip) != new.tip {
+            if outstays(&upload, &new, identifiers) {
                 continue;
             }
             meeting.drop_upload(upload);
@@ -450,13 +450,32 @@ impl House {
 /// Whether an upload is what a pull request names: its tip, for one of its identifiers, and where the repository is a
 /// contributor's own, pushed to its signer's.
 fn is_of(upload: &Upload, pull: &PullRequest, identifiers: &BTreeSet<Identifier>) -> bool {
-    let signer = upload.place == Place::Hosted || upload.repository.owner == pull.author;
+    let signer = upload.place == Place::Hosted
+        || upload.repository.owner == pull.author
+        || fault::is("contributed-by-others-counts");
     signer && identifiers.contains(&upload.repository.identifier) && Some(upload.tip) == pull.tip
 }
 
 /// It is served from now on.
 fn serves() -> Answer {
     Answer::yes("")
+}
+
+/// A fault of the test build: what was pushed before the event counts for nothing.
+fn is_forgotten(upload: &Upload) -> bool {
+    upload.place == Place::Contributed && fault::is("contributed-data-forgotten")
+}
+
+/// Faults of the test build: an upload that contradicts the pull request stays where it is.
+fn outstays(upload: &Upload, pull: &PullRequest, identifiers: &BTreeSet<Identifier>) -> bool {
+    let other_tip = Some(upload.tip) != pull.tip;
+    let contributed = upload.place == Place::Contributed;
+    other_tip && fault::is("other-tips-stay")
+        || contributed && other_tip && fault::is("contributed-other-tips-stay")
+        || contributed && upload.repository.owner != pull.author && fault::is("contributed-by-others-stays")
+        || contributed
+            && !identifiers.contains(&upload.repository.identifier)
+            && fault::is("contributed-elsewhere-stays")
 }
 
 fn duplicate() -> Answer {

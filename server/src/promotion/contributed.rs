@@ -7,6 +7,7 @@ use nostr::event::EventId;
 
 use super::journal::RepositoryChange;
 use super::meeting::Meeting;
+use crate::fault;
 use crate::house::{House, HouseError};
 use crate::nip34::{Coordinate, Oid, RefName};
 use crate::purgatory::unsigned::{Place, Upload};
@@ -29,6 +30,9 @@ impl Meeting<'_> {
             let before = current.map(|refs| refs.values()).unwrap_or_default();
             let mut after = before.clone();
             let changes = asked.remove(&repository).unwrap_or_default();
+            if fault::is("contributions-one-at-a-time") && changes.values().any(Option::is_some) {
+                after.clear();
+            }
             self.house.change(&repository.identifier, &mut after, changes)?;
             if after.is_empty() && !self.keeps_uploads(&repository) {
                 self.remove_contributed(repository);

@@ -183,7 +183,9 @@ impl Unsigned {
     #[must_use]
     pub fn expired(&self, now: u64) -> Vec<(Identifier, Upload)> {
         let now = if fault::is("unsigned-uploads-stay") { 0 } else { now };
-        let expired = self.uploads.values().filter(|upload| upload.deadline <= now);
+        let stays =
+            |upload: &&Upload| upload.place == Place::Contributed && fault::is("contributed-uploads-stay");
+        let expired = self.uploads.values().filter(|upload| upload.deadline <= now && !stays(upload));
         expired.map(|upload| (upload.repository.identifier.clone(), upload.clone())).collect()
     }
 }

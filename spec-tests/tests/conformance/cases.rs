@@ -570,11 +570,13 @@ pub(super) const IDS: &[&str] = &[
     "G06/push/other-signer",
     "G06/push/other-signer-first",
     "G06/push/other-identifier",
+    "G06/push/other-identifier-first",
     "G06/push/deletion",
     "G06/push/side-by-side",
     "G06/push/expires",
     "G06/events/named",
     "G06/events/separate-tags",
+    "G06/events/update",
     "G06/events/unnamed",
     "G06/events/other-signer",
     "G06/events/other-identifier",
@@ -1147,10 +1149,12 @@ pub(super) const IDS: &[&str] = &[
 #[case::g06_push_other_signer("G06/push/other-signer")]
 #[case::g06_push_other_signer_first("G06/push/other-signer-first")]
 #[case::g06_push_other_identifier("G06/push/other-identifier")]
+#[case::g06_push_other_identifier_first("G06/push/other-identifier-first")]
 #[case::g06_push_deletion("G06/push/deletion")]
 #[case::g06_push_side_by_side("G06/push/side-by-side")]
 #[case::g06_events_named("G06/events/named")]
 #[case::g06_events_separate_tags("G06/events/separate-tags")]
+#[case::g06_events_update("G06/events/update")]
 #[case::g06_events_unnamed("G06/events/unnamed")]
 #[case::g06_events_other_signer("G06/events/other-signer")]
 #[case::g06_events_other_identifier("G06/events/other-identifier")]
@@ -1726,10 +1730,12 @@ async fn lmdb(#[case] id: &str) {
 #[case::g06_push_other_signer("G06/push/other-signer")]
 #[case::g06_push_other_signer_first("G06/push/other-signer-first")]
 #[case::g06_push_other_identifier("G06/push/other-identifier")]
+#[case::g06_push_other_identifier_first("G06/push/other-identifier-first")]
 #[case::g06_push_deletion("G06/push/deletion")]
 #[case::g06_push_side_by_side("G06/push/side-by-side")]
 #[case::g06_events_named("G06/events/named")]
 #[case::g06_events_separate_tags("G06/events/separate-tags")]
+#[case::g06_events_update("G06/events/update")]
 #[case::g06_events_unnamed("G06/events/unnamed")]
 #[case::g06_events_other_signer("G06/events/other-signer")]
 #[case::g06_events_other_identifier("G06/events/other-identifier")]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use futures_util::{StreamExt, stream};
-use grasp_audit::catalogue::{self, REQUIREMENTS};
+use grasp_audit::catalogue::{self, REQUIREMENTS, Requirement};
 use grasp_audit::check::Check;
 use grasp_audit::runner::matches;
 use grasp_audit::specs;
@@ -70,6 +70,12 @@ impl Mutant {
         check.strip_prefix(self.breaks).is_some_and(|name| name.starts_with('/'))
     }
 
+    /// Whether its server has what the check is about: what is optional is on for the mutants of its own section.
+    fn may_meet(&self, check: &Check) -> bool {
+        let same = || check.row().map(Requirement::section) == Some(section(self));
+        (self.patient || !check.needs.patient) && (check.needs.grasp.is_none() || same())
+    }
+
     fn may_fail(&self, check: &str) -> bool {
         self.is_own(check) || self.affected.iter().any(|affected| affected.covers(check))
     }
@@ -85,7 +91,7 @@ fn meets(mutant: &Mutant, number: usize, reach: Reach, recorded: &Recorded) -> V
         };
         let sampled = !check.needs.patient && part(SAMPLE);
         let reached = reach == Reach::Everything || expected || sampled;
-        (reached && (mutant.patient || !check.needs.patient)).then_some(check)
+        (reached && mutant.may_meet(&check)).then_some(check)
     };
     specs::all().into_iter().enumerate().filter_map(met).collect()
 }
@@ -99,7 +105,7 @@ impl<'m> Matrix<'m> {
         let trials = order.into_iter().map(|number| async move {
             let started = std::time::Instant::now();
             let checks = meets(&mutants[number], number, reach, recorded);
-            let outcome = trial(Some(&mutants[number]), checks).await;
+            let outcome = trial(&mutants[number], checks).await;
             eprintln!(
                 "{:<44} {:>3} checks, {:>2} failed, {:>5.1} s",
                 mutants[number].name,
@@ -163,7 +169,7 @@ impl<'m> Matrix<'m> {
 }
 
 fn section(mutant: &Mutant) -> &'static str {
-    catalogue::requirement(mutant.breaks).map_or("", catalogue::Requirement::section)
+    catalogue::requirement(mutant.breaks).map_or("", Requirement::section)
 }
 
 fn write_mutant(text: &mut String, mutant: &Mutant, outcome: &Outcome) {
