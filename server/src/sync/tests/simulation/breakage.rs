@@ -17,6 +17,6 @@ pub(super) enum Breakage {
     NothingIsVerified,
     /// The planner is not woken.
     NobodyIsWoken,
-    /// The hunt is not told when the servers of a repository change.
-    ServersAreWithheld,
+    /// The hunt is not told of what waits.
+    WaitingIsWithheld,
 }

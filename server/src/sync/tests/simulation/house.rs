@@ -82,6 +82,11 @@ impl House {
         self.expired.get(id).is_some_and(|until| now < *until)
     }
 
+    /// Whether anything has ever waited in vain.
+    pub(super) fn has_lost_patience(&self) -> bool {
+        !self.expired.is_empty()
+    }
+
     /// What is here of a filter, served or waiting.
     pub(super) fn holds(&self, filter: &Filter) -> Vec<EventId> {
         let served = self.served.values().filter(|event| matches(filter, event)).map(|event| event.id);

@@ -13,13 +13,17 @@ use super::scenario::{Character, Role, START, Scenario, name_of};
 use super::world::{Complaint, World};
 use crate::admission::related::Relations;
 use crate::nip34::{ANNOUNCEMENT, Coordinate, Oid, STATE};
+use crate::sync::status::{Health, Link};
 use crate::sync::{Item, Millis, RelayUrl};
 
 /// Moments after the storm, in minutes, at which it is asked whether everybody agrees; at the last of them they have to.
 ///
-/// Most do at once. What was refused or has waited in vain counts as had for a day, and the reconciliation that fetches it
-/// again may be another day away.
+/// Most do at once, and all within [`SOON`], unless there is a reason: what has waited in vain counts as had for a day, and
+/// the reconciliation that fetches it again may be another day away.
 const ASKED: [u64; 7] = [2, 15, 90, 8 * 60, 27 * 60, 54 * 60, 80 * 60];
+
+/// The moment at which everybody agrees, if nothing excuses them.
+const SOON: usize = 3;
 
 /// How a history has ended.
 #[derive(Debug, Clone, Default)]
@@ -80,6 +84,9 @@ impl World {
             if apart.is_none() {
                 return n;
             }
+            if n >= SOON && !self.is_excused() {
+                break;
+            }
         }
         if let Some(Complaint { rule, how }) = apart {
             self.complain(rule, how);
@@ -104,6 +111,15 @@ impl World {
         }
     }
 
+    /// Whether it may take days until all agree: something has waited in vain, or a memory of refused events has overflown.
+    fn is_excused(&self) -> bool {
+        let forgets = |node: usize| match &self.scenario.cast[node].role {
+            Role::Server(setup) => setup.forgetful,
+            Role::Other(_) => false,
+        };
+        self.servers().any(|node| forgets(node) || self.nodes[node].house.has_lost_patience())
+    }
+
     /// In what the servers are apart.
     fn apart(&self) -> Option<Complaint> {
         let complaint = |rule, how| Some(Complaint { rule, how });
@@ -115,6 +131,9 @@ impl World {
                 return complaint("what waits is fetched from whoever has it", how);
             }
             let planner = self.nodes[node].server.as_ref().map(|server| &server.planner);
+            if let Some(how) = self.has_to_do(node) {
+                return complaint("everything that is wanted of an honest relay is confirmed", how);
+            }
             let needless = planner.and_then(|planner| planner.relays().find(|status| status.wanted == 0));
             if let Some(status) = needless {
                 return complaint("who is needed no more is left", format!("{node} keeps {}", status.relay));
@@ -131,6 +150,18 @@ impl World {
             Role::Other(character) => character == Character::Archive,
         };
         honest.then_some(node)
+    }
+
+    /// A relay that answers as it should, and of which not everything is confirmed.
+    fn has_to_do(&self, node: usize) -> Option<String> {
+        let server = self.nodes[node].server.as_ref()?;
+        let honest = server.planner.relays().filter(|status| self.honest(&status.relay).is_some());
+        let mut behind = honest.filter(|status| {
+            !matches!(status.link, Link::Connected { .. })
+                || status.confirmed < status.wanted
+                || status.health != Health::Healthy
+        });
+        behind.next().map(|status| format!("{node}: {status:?}"))
     }
 
     /// An event that another one serves, that is asked for there, and that this one would take.

@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
+use rstest::rstest;
 
 use breakage::Breakage;
 use judgement::{Outcome, play};
@@ -116,6 +117,35 @@ fn after_the_storm_everybody_agrees() {
     }
     assert_eq!(played as u64, histories);
     assert!(sum.total(|outcome| outcome.shared) >= played / 2, "there is something to agree about");
+}
+
+/// A simulation that cannot fail shows nothing: each of these shells is wrong in one point, and is found out.
+#[rstest]
+#[case::that_loses_the_ends_of_histories_after_reconnects(Breakage::EndsAreLostAfterReconnects)]
+#[case::that_takes_for_had_what_was_refused_once(Breakage::RefusedForEver)]
+#[case::that_withholds_root_events_from_the_planner(Breakage::RootsAreWithheld)]
+#[case::that_looks_at_nothing_again_when_something_arrives(Breakage::ArrivalsAreWithheld)]
+#[case::that_closes_nothing(Breakage::NothingIsClosed)]
+#[case::that_verifies_nothing(Breakage::NothingIsVerified)]
+#[case::that_never_wakes_the_planner(Breakage::NobodyIsWoken)]
+#[case::that_withholds_from_the_hunt_what_waits(Breakage::WaitingIsWithheld)]
+fn the_simulation_finds_a_shell(#[case] breakage: Breakage) {
+    let (sum, failed) = play_all(1, FOUND_WITHIN, Some(breakage));
+    let seed = failed.unwrap_or_else(|| panic!("{breakage:?} is not found in {FOUND_WITHIN} histories"));
+    let of_seed = sum.outcomes.iter().find(|(played, _)| *played == seed);
+    let complaint = of_seed.and_then(|(_, outcome)| outcome.complaint.clone()).unwrap();
+    println!("{breakage:?} is found in history {seed}: {}: {}", complaint.rule, complaint.how);
+    let honest = play(&Arc::new(author::write(seed)), None, false);
+    assert_eq!(honest.complaint, None, "and only that is wrong");
+}
+
+#[test]
+fn a_history_is_a_matter_of_its_seed() {
+    for seed in 1..=20 {
+        let scenario = Arc::new(author::write(seed));
+        let [one, other] = [(); 2].map(|()| play(&scenario, None, true));
+        assert_eq!(one.log, other.log, "seed {seed}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::cast::{forge, matches};
 use super::scenario::{Character, Role};
 use super::wire::{Message, Name, Way};
 use super::world::{Happening, LinkId, World};
+use crate::sync::bounds::CEILING_SUBSCRIPTIONS;
 
 /// Results of a filter that a relay gives which says nothing about it.
 const RESULTS: usize = 500;
@@ -121,7 +122,15 @@ impl World {
         }
         let Some(link) = self.links.get_mut(&id) else { return };
         link.open.insert(name, Arc::clone(&filters));
-        let node = link.relay;
+        let (node, open) = (link.relay, link.open.len());
+        // What a relay says of itself may come after the first questions.
+        let told = self.scenario.cast[node].limits.subscriptions.filter(|_| self.scenario.cast[node].tells);
+        let most = told.unwrap_or(0).max(CEILING_SUBSCRIPTIONS.0);
+        if open > most {
+            let client = self.links.get(&id).map(|link| link.client);
+            let how = format!("{open} of {client:?} are open at {node}, which takes {most}");
+            self.complain("subscriptions are bounded on the wire", how);
+        }
         let events = self.query(node, &filters);
         self.give(id, name, events);
         self.answer(id, Message::Eose { name });

@@ -139,11 +139,11 @@ impl World {
         }
         let now = self.now;
         let Some(server) = &mut self.nodes[node].server else { return };
-        let heard = (self.log.is_some() && !matches!(input, Input::Tick)).then(|| format!("{input:?}"));
+        let heard = (self.log.is_some() && !matches!(input, Input::Tick)).then(|| heard(&input));
         server.watch.heard(&input, now);
         let actions = server.planner.handle(input, now, &mut server.rng);
         if let Some(heard) = heard {
-            self.say(|| format!("{node} hears {}", shorten(&heard)));
+            self.say(|| format!("{node} hears {heard}"));
         }
         for action in actions {
             self.say(|| format!("{node} {}", told(&action)));
@@ -290,6 +290,7 @@ impl World {
 
     fn hear_of_hunted(&mut self, node: usize, change: Hunted) {
         match change {
+            Hunted::Waits(_) if self.breaks(Breakage::WaitingIsWithheld) => {}
             Hunted::Waits(id) => self.want(node, id),
             Hunted::Leaves(id) => {
                 let server = self.nodes[node].server.as_ref();
@@ -299,7 +300,6 @@ impl World {
                     self.look_for(node, &identifier);
                 }
             }
-            Hunted::Announced(_) if self.breaks(Breakage::ServersAreWithheld) => {}
             Hunted::Announced(identifier) => self.look_for(node, &identifier),
         }
     }
@@ -451,6 +451,16 @@ impl World {
 
 fn shorten(text: &str) -> String {
     text.chars().take(300).collect()
+}
+
+/// What is heard, for people who read a log.
+fn heard(input: &Input) -> String {
+    match input {
+        Input::Eose { relay, subscription, page } => {
+            format!("the end of {subscription} of {relay}, {} results", page.results)
+        }
+        other => shorten(&format!("{other:?}")),
+    }
 }
 
 /// What is done, for people who read a log.

@@ -37,6 +37,7 @@ struct Peer {
     open: BTreeMap<SubscriptionId, Open>,
     /// It has asked for less: nothing new until then.
     paused: Option<Millis>,
+    ended: Option<Millis>,
     questions: VecDeque<Millis>,
     attempts: VecDeque<Millis>,
 }
@@ -78,7 +79,7 @@ impl Watch {
             }
             Input::Disconnected { relay, .. } => {
                 let peer = self.peers.entry(relay.clone()).or_default();
-                (peer.connecting, peer.connected) = (false, false);
+                (peer.connecting, peer.connected, peer.ended) = (false, false, Some(now));
                 peer.open.clear();
             }
             Input::Eose { relay, subscription, .. } => {
@@ -231,8 +232,7 @@ impl Watch {
     pub(super) fn neglected(&self, planner: &Planner, now: Millis) -> Option<String> {
         let most = DEAD_RETRY.1 + Duration::from_secs(120);
         planner.relays().find_map(|status| {
-            let since = self.peers.get(&status.relay).and_then(|peer| peer.attempts.back().copied());
-            let since = since.unwrap_or(self.started);
+            let since = self.peers.get(&status.relay).and_then(|peer| peer.ended).unwrap_or(self.started);
             let waits = matches!(status.link, Link::Waiting { .. }) && status.wanted > 0;
             (waits && now.since(since) > most).then(|| format!("{} since {since}", status.relay))
         })
