@@ -115,39 +115,37 @@ fn the_default_limit_may_not_exceed_the_most() {
 
 #[test]
 fn archiving_that_contradicts_itself_is_refused_with_the_way_out() {
-    let cases: [(&'static [(&str, &str)], &str, &str); 6] = [
-        (&[("NGIT_ARCHIVE_READ_ONLY", "true")], "NGIT_ARCHIVE_READ_ONLY", "none is archived"),
-        (
-            &[("NGIT_ARCHIVE_ALL", "true"), ("NGIT_ARCHIVE_WHITELIST", "project")],
-            "NGIT_ARCHIVE_ALL",
-            "NGIT_ARCHIVE_WHITELIST would choose nothing",
-        ),
-        (
-            &[("NGIT_ARCHIVE_ALL", "true"), ("NGIT_ARCHIVE_GRASP_SERVICES", "grasp.example.net")],
-            "NGIT_ARCHIVE_ALL",
-            "NGIT_ARCHIVE_GRASP_SERVICES would choose nothing",
-        ),
-        (
-            &[("NGIT_ARCHIVE_WHITELIST", "project"), ("NGIT_SYNC_ENABLE", "false")],
-            "NGIT_SYNC_ENABLE",
-            "which only sync brings",
-        ),
-        (
-            &[("NGIT_ARCHIVE_WHITELIST", "one,project"), ("NGIT_REPOSITORY_BLACKLIST", "project")],
-            "NGIT_ARCHIVE_WHITELIST",
-            "NGIT_REPOSITORY_BLACKLIST refuses",
-        ),
-        (
-            &[("NGIT_ARCHIVE_GRASP_SERVICES", "git.example.org"), ("NGIT_DOMAIN", "git.example.org")],
-            "NGIT_ARCHIVE_GRASP_SERVICES",
-            "which is this service",
-        ),
-    ];
-    for (values, name, why) in cases {
+    let contradicts = |values: &'static [(&'static str, &'static str)], name: &str, why: &str| {
         let told = messages(values);
         assert!(told.starts_with(name) && told.contains(why) && told.contains("for example"), "{told}");
         assert_eq!(told.lines().count(), 1, "{told}");
-    }
+    };
+    contradicts(&[("NGIT_ARCHIVE_READ_ONLY", "true")], "NGIT_ARCHIVE_READ_ONLY", "none is archived");
+    contradicts(
+        &[("NGIT_ARCHIVE_ALL", "true"), ("NGIT_ARCHIVE_WHITELIST", "project")],
+        "NGIT_ARCHIVE_ALL",
+        "NGIT_ARCHIVE_WHITELIST would choose nothing",
+    );
+    contradicts(
+        &[("NGIT_ARCHIVE_ALL", "true"), ("NGIT_ARCHIVE_GRASP_SERVICES", "grasp.example.net")],
+        "NGIT_ARCHIVE_ALL",
+        "NGIT_ARCHIVE_GRASP_SERVICES would choose nothing",
+    );
+    contradicts(
+        &[("NGIT_ARCHIVE_WHITELIST", "project"), ("NGIT_SYNC_ENABLE", "false")],
+        "NGIT_SYNC_ENABLE",
+        "which only sync brings",
+    );
+    contradicts(
+        &[("NGIT_ARCHIVE_WHITELIST", "one,project"), ("NGIT_REPOSITORY_BLACKLIST", "project")],
+        "NGIT_ARCHIVE_WHITELIST",
+        "NGIT_REPOSITORY_BLACKLIST refuses",
+    );
+    contradicts(
+        &[("NGIT_ARCHIVE_GRASP_SERVICES", "git.example.org"), ("NGIT_DOMAIN", "git.example.org")],
+        "NGIT_ARCHIVE_GRASP_SERVICES",
+        "which is this service",
+    );
     assert!(messages(&[("NGIT_ARCHIVE_GRASP_SERVICES", "https://a.example")]).contains("is a URL"));
 }
 
