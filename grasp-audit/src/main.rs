@@ -5,6 +5,7 @@ mod progress;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -32,10 +33,19 @@ Exit code: 0 every MUST holds, 1 a MUST does not, 2 it could not be examined. Ha
 
 /// Examines GRASP servers (git hosting authorised by signed Nostr events) from outside, by the public protocols.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(version = version(), after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
+}
+
+/// Of the suite, and of what it implements.
+fn version() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        let (catalogue, cases) = (catalogue::REVISION, hardening::REVISION);
+        format!("{} (catalogue {catalogue}, hardening cases {cases})", grasp_audit::VERSION)
+    });
+    &TEXT
 }
 
 #[derive(Subcommand)]
