@@ -34,7 +34,8 @@ impl Server {
             }
         });
         let mut server = Self { process, url: String::new() };
-        let address = hears.recv_timeout(Duration::from_secs(60)).map_err(|_| "it does not say where it listens")?;
+        let address =
+            hears.recv_timeout(Duration::from_secs(60)).map_err(|_| "it does not say where it listens")?;
         server.url = format!("http://{address}");
         Ok(server)
     }

@@ -40,11 +40,11 @@ pub mod target;
 
 pub use check::{Check, CheckResult, Ending, Verdict};
 pub use context::Context;
+/// What [`Suite::owner`] takes; `Keys::parse` reads `nsec1…` and hex.
+pub use nostr::key::Keys;
 pub use report::Report;
 pub use runner::{Options, Progress, Suite};
 pub use surface::Surface;
-/// What [`Suite::owner`] takes; `Keys::parse` reads `nsec1…` and hex.
-pub use nostr::key::Keys;
 pub use target::TargetError;
 
 /// Version of this suite.

@@ -180,9 +180,9 @@ async fn audit(args: AuditArgs) -> Result<ExitCode, String> {
         patience: Patience::new(args.patience),
     };
     if Suite::new(options.clone()).selected().is_empty() && !args.hardening.selects_any(&options) {
+        let filter = args.filter.unwrap_or_default();
         return Err(format!(
-            "no check matches {:?}; `grasp-audit list` shows all",
-            args.filter.unwrap_or_default()
+            "no check matches {filter:?}; `grasp-audit list` shows all (H/… are cases of --hardening)"
         ));
     }
     command::audit::run(&args.urls, &options, &args.reports, &args.hardening).await

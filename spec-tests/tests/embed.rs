@@ -66,6 +66,7 @@ async fn a_harness_with_a_runtime_may_block_on_the_suite_too() {
     let server = embed::Server::start(&mut server(folder.path())).unwrap();
     let blocking = embed::examine(Suite::default().filter(SOME[1]), &server.url).unwrap();
     let awaited = Suite::default().filter(SOME[1]).run(&server.url).await.unwrap();
-    let ids = |report: &grasp_audit::Report| report.checks.iter().map(|check| check.id.clone()).collect::<Vec<_>>();
+    let ids =
+        |report: &grasp_audit::Report| report.checks.iter().map(|check| check.id.clone()).collect::<Vec<_>>();
     assert_eq!(ids(&blocking), ids(&awaited));
 }

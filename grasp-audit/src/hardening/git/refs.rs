@@ -85,7 +85,7 @@ pub(super) fn cases() -> Vec<Case> {
             "state-ref-names",
             "states whose refs have such names, values that are no object ids, and a HEAD that leads elsewhere",
             "answers OK false with `invalid:` (what no push could ever fulfil must not wait)",
-            Load::new(1, 60, 200_000),
+            Load::new(1, 160, 300_000),
             states,
         ),
     ]

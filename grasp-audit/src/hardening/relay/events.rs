@@ -23,7 +23,7 @@ pub(super) fn cases() -> Vec<Case> {
             "forged-events",
             "announcements and states with ids, keys and signatures that are others', altered, truncated, zero or in another case; the genuine ones follow",
             "answers OK false to each forgery, and takes the genuine event afterwards",
-            Load::new(1, 80, 200_000),
+            Load::new(1, 160, 300_000),
             forgeries,
         ),
         Case::new(

@@ -32,7 +32,7 @@ pub(super) fn cases() -> Vec<Case> {
             "deep-json",
             "arrays and objects nested 1,000, 20,000 and 100,000 deep: as a message, a filter, a tag, a content, and unclosed",
             robust,
-            Load::new(1, 60, 8_000_000),
+            Load::new(1, 160, 8_000_000),
             deep,
         ),
         Case::new(

@@ -27,9 +27,10 @@ pub(super) fn part(text: &mut String, report: &HardeningReport) {
     for area in Area::ALL {
         table(text, area, report);
     }
-    let telling = report.cases.iter().filter(|case| {
-        matches!(case.grade.outcome(), Outcome::Fail | Outcome::Error | Outcome::Warn)
-    });
+    let telling = report
+        .cases
+        .iter()
+        .filter(|case| matches!(case.grade.outcome(), Outcome::Fail | Outcome::Error | Outcome::Warn));
     for (position, case) in telling.enumerate() {
         details(text, case, position < SHOWN_IN_FULL);
     }
