@@ -193,6 +193,15 @@ impl HardeningReport {
 }
 
 impl CaseReport {
+    /// What the server did, in a line; or why nobody knows.
+    #[must_use]
+    pub fn line(&self) -> &str {
+        match &self.grade {
+            Grade::Skip { why } => why,
+            _ => &self.did,
+        }
+    }
+
     pub(crate) fn new(case: &Case, grade: Grade, did: String, duration: Duration) -> Self {
         Self {
             id: case.id.clone(),

@@ -37,10 +37,7 @@ fn mark(paint: Paint, grade: &Grade) -> String {
 
 fn overview(paint: Paint, case: &CaseReport) -> Vec<String> {
     let mark = mark(paint, &case.grade);
-    let why = match &case.grade {
-        Grade::Skip { why } => visible(why),
-        _ => visible(&case.did),
-    };
+    let why = visible(case.line());
     vec![format!("  {mark}  {:<34} {why}", case.id)]
 }
 

@@ -127,17 +127,8 @@ async fn states(ground: Ground) -> CheckResult<Findings> {
         .filter(|name| name.starts_with("refs/heads/") && !is_allowed(name))
         .map(|name| (format!("{name:?}"), state(vec![[(*name).to_owned(), oid.clone()]])))
         .collect();
-    for value in [
-        "",
-        "1",
-        "z",
-        &"z".repeat(40),
-        &"1".repeat(39),
-        &"1".repeat(41),
-        &"1".repeat(64),
-        "../../x",
-        &"A".repeat(40),
-    ] {
+    for value in ["", "1", "z", &"z".repeat(40), &"1".repeat(39), &"1".repeat(41), &"1".repeat(64), "../../x"]
+    {
         drafts.push((
             format!("main at {value:?}"),
             state(vec![["refs/heads/main".to_owned(), value.to_owned()]]),

@@ -6,8 +6,8 @@ use super::capital;
 use super::check::{View, transcript};
 use crate::calendar::span;
 use crate::escape::visible;
+use crate::hardening::Area;
 use crate::hardening::report::{CaseReport, HardeningReport};
-use crate::hardening::{Area, Grade};
 use crate::page::{anchor, chip_saying, prose, tiles};
 use crate::report::outcome::Outcome;
 
@@ -73,7 +73,7 @@ fn item(case: &CaseReport, view: View) -> Markup {
             details open[outcome == Outcome::Fail] {
                 summary {
                     (chip_saying(outcome, &case.grade.word().to_lowercase()))
-                    span.title { code { (visible(&case.id)) } span.text { (visible(did(case))) } }
+                    span.title { code { (visible(&case.id)) } span.text { (visible(case.line())) } }
                     span.time { (span(case.duration_ms)) }
                 }
                 div.evidence {
@@ -91,13 +91,5 @@ fn item(case: &CaseReport, view: View) -> Markup {
                 }
             }
         }
-    }
-}
-
-/// What the server did, or why nobody knows.
-fn did(case: &CaseReport) -> &str {
-    match &case.grade {
-        Grade::Skip { why } => why,
-        _ => &case.did,
     }
 }

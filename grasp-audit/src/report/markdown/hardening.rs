@@ -19,7 +19,7 @@ pub(super) fn part(text: &mut String, report: &HardeningReport) {
     let _ = writeln!(text, "|{}", "---:|".repeat(counted.len()));
     let _ = writeln!(text, "| {} |\n", counted.map(|(count, ..)| count.to_string()).join(" | "));
     let (took, sent) = (span(report.duration_ms), report.sent());
-    let (suite, cases) = (markdown(&report.suite), markdown(&report.catalogue));
+    let (suite, cases) = (code(&report.suite), code(&report.catalogue));
     let _ = writeln!(text, "Sent {sent}, in {took}; suite {suite}, cases of {cases}.\n");
     if let Some(stop) = report.stop() {
         let _ = writeln!(text, "> {}.\n", markdown(&stop));
@@ -45,7 +45,7 @@ fn table(text: &mut String, area: Area, report: &HardeningReport) {
     let _ = writeln!(text, "| | case | what it did | time |\n|---|---|---|---:|");
     for case in cases {
         let (mark, id) = (mark(case), code(&case.id));
-        let _ = writeln!(text, "| {mark} | {id} | {} | {} |", markdown(&case.did), span(case.duration_ms));
+        let _ = writeln!(text, "| {mark} | {id} | {} | {} |", markdown(case.line()), span(case.duration_ms));
     }
     text.push('\n');
 }
