@@ -5,6 +5,7 @@ mod progress;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -34,10 +35,19 @@ Exit code: 0 every MUST holds, 1 a MUST does not, 2 it could not be examined. Ha
 
 /// Examines GRASP servers (git hosting authorised by signed Nostr events) from outside, by the public protocols.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(version = version(), after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
+}
+
+/// Of the suite, and of what it implements.
+fn version() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        let (catalogue, cases) = (catalogue::REVISION, hardening::REVISION);
+        format!("{} (catalogue {catalogue}, hardening cases {cases})", grasp_audit::VERSION)
+    });
+    &TEXT
 }
 
 #[derive(Subcommand)]
@@ -179,9 +189,9 @@ async fn audit(args: AuditArgs) -> Result<ExitCode, String> {
         archived: args.archived,
     };
     if Suite::new(options.clone()).selected().is_empty() && !args.hardening.selects_any(&options) {
+        let filter = args.filter.unwrap_or_default();
         return Err(format!(
-            "no check matches {:?}; `grasp-audit list` shows all",
-            args.filter.unwrap_or_default()
+            "no check matches {filter:?}; `grasp-audit list` shows all (H/… are cases of --hardening)"
         ));
     }
     command::audit::run(&args.urls, &options, &args.reports, &args.hardening).await

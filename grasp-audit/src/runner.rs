@@ -92,28 +92,86 @@ pub struct Silent;
 
 impl Progress for Silent {}
 
-/// The checks to run, and how.
+/// Tells a closure of every check that has ended.
+struct Told<F>(F);
+
+impl<F: Fn(&CheckReport) + Send + Sync> Progress for Told<F> {
+    fn check_ends(&self, report: &CheckReport) {
+        (self.0)(report);
+    }
+}
+
+/// The checks to run, and how. [`Suite::default`] is every check with the default [`Options`]; methods change what is to
+/// be different, and [`Suite::run`] or [`Suite::run_blocking`] runs it against a URL.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), grasp_audit::TargetError> {
+/// use grasp_audit::Suite;
+///
+/// let report = Suite::default()
+///     .filter("G01/cors")
+///     .jobs(2)
+///     .on_check(|check| println!("{} {}", check.outcome().word(), check.id))
+///     .run("http://127.0.0.1:8080")
+///     .await?;
+/// assert!(report.holds(), "{report}");
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a suite does nothing until it is run"]
 pub struct Suite {
     options: Options,
     checks: Vec<Check>,
     progress: Arc<dyn Progress>,
 }
 
+impl Default for Suite {
+    fn default() -> Self {
+        Self::new(Options::default())
+    }
+}
+
 impl Suite {
     /// Every check of [`crate::specs::all`].
-    #[must_use]
     pub fn new(options: Options) -> Self {
         Self::of(crate::specs::all(), options)
     }
 
     /// These checks.
-    #[must_use]
     pub fn of(checks: Vec<Check>, options: Options) -> Self {
         Self { options, checks, progress: Arc::new(Silent) }
     }
 
-    /// Tells `progress` how it goes.
-    #[must_use]
+    /// Only checks whose id matches: a substring (`G01/cors`), or a pattern with `*`.
+    pub fn filter(mut self, filter: impl Into<String>) -> Self {
+        self.options.filter = Some(filter.into());
+        self
+    }
+
+    /// So many checks at the same time, at least one.
+    pub fn jobs(mut self, jobs: usize) -> Self {
+        self.options.jobs = jobs;
+        self
+    }
+
+    /// Multiplies every wait for the server, a hundredth to a hundred times: more than 1 for a slow one.
+    pub fn patience(mut self, factor: f64) -> Self {
+        self.options.patience = Patience::new(factor);
+        self
+    }
+
+    /// One key that owns everything, for a server with an allow list; otherwise every check makes its own.
+    pub fn owner(mut self, owner: Keys) -> Self {
+        self.options.owner = Some(owner);
+        self
+    }
+
+    /// Calls `told` with the result of every check, as soon as it has ended; from whatever thread that was.
+    pub fn on_check(self, told: impl Fn(&CheckReport) + Send + Sync + 'static) -> Self {
+        self.with_progress(Arc::new(Told(told)))
+    }
+
+    /// Tells `progress` how it goes, in place of whoever was told before.
     pub fn with_progress(mut self, progress: Arc<dyn Progress>) -> Self {
         self.progress = progress;
         self
@@ -127,7 +185,22 @@ impl Suite {
         self.checks.iter().filter(wanted).cloned().collect()
     }
 
-    /// Runs them against the server at `url`.
+    /// As [`Suite::run`], for a harness without a runtime: makes one, and blocks this thread until the report is there.
+    ///
+    /// # Errors
+    /// As [`Suite::run`], and when the system gives no threads.
+    pub fn run_blocking(self, url: &str) -> Result<Report, TargetError> {
+        let run = move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+            runtime.map_err(TargetError::Runtime)?.block_on(self.run(url))
+        };
+        // A thread of its own: the caller's may belong to a runtime, which would not let itself be blocked.
+        let ended = std::thread::scope(|scope| scope.spawn(run).join());
+        ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// Runs them against the server at `url`: `http(s)://`, `ws(s)://`, or a bare `host[:port]`. Needs a tokio runtime, and
+    /// the program `git`.
     ///
     /// # Errors
     /// Only when no check could begin: a wrong URL, an unreachable server.

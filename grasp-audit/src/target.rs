@@ -56,6 +56,9 @@ pub enum TargetError {
         /// What happened.
         source: HttpError,
     },
+    /// The system gives no threads to run checks on.
+    #[error("no runtime to run checks on: {0}")]
+    Runtime(#[source] std::io::Error),
 }
 
 /// What is known about the server under test; shared by all checks of a run.

@@ -16,7 +16,7 @@ use super::connections::{Full, Place};
 use super::door::Shared;
 use super::handshake::{self, BadHandshake};
 use super::pages::{self, Problem};
-use super::router::{Route, route};
+use super::router::{Route, names_one_host, route};
 use super::{About, Body, Client, GitCall, GitResource, METRICS_TYPE, accept, client_ip, cors, whole};
 use crate::nip34::Coordinate;
 
@@ -68,6 +68,9 @@ async fn respond(
     place: Arc<Place>,
     request: Request<Incoming>,
 ) -> Response<Body> {
+    if !names_one_host(request.version(), request.headers()) {
+        return plain(StatusCode::BAD_REQUEST, "a request needs one Host field (RFC 9112, 3.2)");
+    }
     let contributions = shared.services.about.contributions;
     let route = route(request.method(), request.uri().path(), request.headers(), contributions);
     let html = accept::wants_html(request.headers());
