@@ -173,7 +173,8 @@ fn each(gauges: &Gauges, peers: &[&PeerStatus]) {
         &["relay", "state"],
     );
     let names: Vec<String> = peers.iter().map(|peer| name(&peer.relay)).collect();
-    let (mut events, mut requests): (Vec<([&str; 2], u64)>, Vec<([&str; 1], u64)>) = Default::default();
+    let mut events: Vec<([&str; 2], u64)> = Vec::new();
+    let mut requests: Vec<([&str; 1], u64)> = Vec::new();
     for (peer, name) in peers.iter().zip(&names) {
         let (name, relay) = (name.as_str(), &peer.relay);
         connected.set(&[name], f64::from(u8::from(matches!(relay.link, Link::Connected { .. }))));
