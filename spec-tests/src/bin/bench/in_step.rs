@@ -177,8 +177,11 @@ impl Project {
 /// What a GET is answered; nothing when it is no 200.
 async fn told(address: SocketAddr, path: &str) -> Option<String> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: */*\r\n\r\n");
-    let mut connection = Connection::open(address).await.ok()?;
-    connection.ask(request.as_bytes(), |body| String::from_utf8_lossy(body).into_owned()).await.ok()
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut connection = Connection::open(address).ok()?;
+        connection.ask(request.as_bytes()).ok().map(|body| String::from_utf8_lossy(body).into_owned())
+    });
+    asked.await.ok().flatten()
 }
 
 /// Waits until a server is connected to a peer.
