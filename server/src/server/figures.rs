@@ -284,3 +284,31 @@ const fn count(of: usize) -> f64 {
 const fn seconds(of: u64) -> f64 {
     of as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::overview::tests::relay;
+    use super::*;
+
+    #[test]
+    fn a_hundred_relays_are_named_the_operators_first_and_none_that_only_waits() {
+        let announced = (0..150_usize).map(|number| {
+            let mut peer = relay(&format!("wss://relay-{number}.example"), true, false);
+            peer.relay.wanted = number;
+            peer
+        });
+        let own = relay("wss://own.example", false, true);
+        let hush = relay("wss://hush.example", false, false);
+        let peers: Vec<PeerStatus> = announced.chain([own, hush]).collect();
+        let gauges = Gauges::default();
+        relays(&gauges, &SyncStatus { peers, ..SyncStatus::default() });
+        let text = gauges.text();
+        let named: Vec<&str> =
+            text.lines().filter(|line| line.starts_with("grasp_sync_relay_connected{")).collect();
+        assert_eq!(named.len(), NAMED_RELAYS);
+        let has = |name: &str| named.iter().any(|line| line.contains(&format!("\"wss://{name}.example\"")));
+        assert!(has("own") && has("relay-149") && has("relay-51"), "{named:?}");
+        assert!(!has("relay-50") && !text.contains("hush"), "{text}");
+        assert!(text.contains("grasp_sync_unnamed_relays 52\n"), "{text}");
+    }
+}
