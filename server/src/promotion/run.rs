@@ -99,7 +99,7 @@ impl Meeting<'_> {
             let identifiers = self.families.into_keys().chain(uploads).collect();
             let unfinished = Unfinished { identifiers, record: self.record };
             house.unfinished.lock().await.insert(number, unfinished);
-        } else {
+        } else if !self.record.serve.is_empty() {
             house.meters.house.promoted(begun.elapsed());
         }
         finished

@@ -173,7 +173,8 @@ fn each(gauges: &Gauges, peers: &[&PeerStatus]) {
         &["relay", "state"],
     );
     let names: Vec<String> = peers.iter().map(|peer| name(&peer.relay)).collect();
-    let (mut events, mut requests): (Vec<([&str; 2], u64)>, Vec<([&str; 1], u64)>) = Default::default();
+    let mut events: Vec<([&str; 2], u64)> = Vec::new();
+    let mut requests: Vec<([&str; 1], u64)> = Vec::new();
     for (peer, name) in peers.iter().zip(&names) {
         let (name, relay) = (name.as_str(), &peer.relay);
         connected.set(&[name], f64::from(u8::from(matches!(relay.link, Link::Connected { .. }))));
@@ -282,4 +283,32 @@ const fn count(of: usize) -> f64 {
 #[allow(clippy::cast_precision_loss)] // far below 2^53
 const fn seconds(of: u64) -> f64 {
     of as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::overview::tests::relay;
+    use super::*;
+
+    #[test]
+    fn a_hundred_relays_are_named_the_operators_first_and_none_that_only_waits() {
+        let announced = (0..150_usize).map(|number| {
+            let mut peer = relay(&format!("wss://relay-{number}.example"), true, false);
+            peer.relay.wanted = number;
+            peer
+        });
+        let own = relay("wss://own.example", false, true);
+        let hush = relay("wss://hush.example", false, false);
+        let peers: Vec<PeerStatus> = announced.chain([own, hush]).collect();
+        let gauges = Gauges::default();
+        relays(&gauges, &SyncStatus { peers, ..SyncStatus::default() });
+        let text = gauges.text();
+        let named: Vec<&str> =
+            text.lines().filter(|line| line.starts_with("grasp_sync_relay_connected{")).collect();
+        assert_eq!(named.len(), NAMED_RELAYS);
+        let has = |name: &str| named.iter().any(|line| line.contains(&format!("\"wss://{name}.example\"")));
+        assert!(has("own") && has("relay-149") && has("relay-51"), "{named:?}");
+        assert!(!has("relay-50") && !text.contains("hush"), "{text}");
+        assert!(text.contains("grasp_sync_unnamed_relays 52\n"), "{text}");
+    }
 }

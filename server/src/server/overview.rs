@@ -225,7 +225,7 @@ const fn seconds(at: Millis) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![allow(clippy::unwrap_used)]
     use std::collections::BTreeSet;
 
@@ -236,7 +236,8 @@ mod tests {
 
     const OWNER: &str = "3bf0c63fcb93463407af97a5e5ee64fa883d107ef9e558472c4eb9aaaefa459d";
 
-    fn relay(url: &str, announced: bool, bootstrap: bool) -> PeerStatus {
+    /// A relay that cannot be connected to.
+    pub(in crate::server) fn relay(url: &str, announced: bool, bootstrap: bool) -> PeerStatus {
         let relay = RelayStatus {
             relay: RelayUrl::parse(url).unwrap(),
             bootstrap,
