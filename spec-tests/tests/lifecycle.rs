@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use grasp_fixtures::events::{Announcement, DELETION, PullRequest, delete_address, delete_ids, issue};
+use grasp_fixtures::events::{Announcement, DELETION, PullRequest, State, delete_address, delete_ids, issue};
 use grasp_fixtures::{Draft, Repository};
 use grasp_server::admission::archive::Archive;
 use grasp_server::admission::curation::Curation;
@@ -359,6 +359,57 @@ async fn an_archived_repository_goes_with_its_rule_and_comes_back_with_it() {
     let home = Home::open(&site(true)).await;
     assert!(home.is_served(&elsewhere).await && home.is_served(&state).await);
     assert_eq!(home.refs(&project).await.get("refs/heads/main"), Some(&tip));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_co_maintainer_has_a_repository_as_long_as_a_rule_archives_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = |all| {
+        let archive = Archive { all, read_only: true, ..Archive::default() };
+        Site { curation: Curation { archive, ..Curation::default() }, ..Site::on_disk(folder.path()) }
+    };
+    let home = Home::open(&site(false)).await;
+    let (owner, other) = (Keys::generate(), Keys::generate());
+    let repository = Repository::init("main").await.unwrap();
+    let tip = repository.commit("a.txt", "one", &[]).await.unwrap();
+    home.publish(&owner, "project", &repository, &tip).await;
+    home.clock.advance(1);
+    let vouching = home.announcement(&owner, "project").maintainer(other.public_key());
+    assert!(home.submit(&vouching.draft().at(home.now()).sign(&owner)).await.accepted);
+    let elsewhere =
+        Announcement::new("project").clone_url("https://a.example/x.git").relay("wss://a.example");
+    let elsewhere = elsewhere.maintainer(owner.public_key()).draft().at(home.now()).sign(&other);
+    assert_eq!(home.submit(&elsewhere).await, Answer::yes(""));
+    let theirs = coordinate(&other, "project");
+    assert!(home.gate(&theirs).await.is_none());
+    drop(home);
+
+    for _ in 0..2 {
+        let home = Home::open(&site(true)).await;
+        assert!(home.is_served(&elsewhere).await);
+        assert_eq!(home.refs(&theirs).await.get("refs/heads/main"), Some(&tip));
+        drop(home);
+        let home = Home::open(&site(false)).await;
+        assert!(home.gate(&theirs).await.is_none());
+        assert!(home.is_served(&elsewhere).await, "it is vouched for, and served without a repository");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn head_is_where_it_was_also_when_the_state_does_not_say() {
+    let scene = Scene::new().await;
+    let (home, project) = (&scene.home, scene.coordinate());
+    let two = || State::new("project").branch("main", &scene.tip).branch("dev", &scene.tip);
+    for draft in [two().head("dev").draft(), two().draft()] {
+        scene.accepted(&scene.owner, draft).await;
+    }
+    let head = |gate: grasp_server::git::Gate| gate.refs.head.to_string();
+    assert_eq!(head(home.gate(&project).await.unwrap()), "refs/heads/dev");
+    scene.accepted(&scene.owner, delete(&project)).await;
+    let (_, answer) = scene.announce_again().await;
+    assert_eq!(answer, Answer::yes(""));
+    assert_eq!(head(home.gate(&project).await.unwrap()), "refs/heads/dev");
+    assert_eq!(home.refs(&project).await.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -42,6 +42,8 @@ impl House {
             if blacklisted || may_leave && self.is_left_over(&repository) {
                 tracing::info!(%repository, blacklisted, "the lists do not let this repository be here any longer");
                 self.send_away(&repository).await?;
+            } else if self.is_hosted(&repository) && !self.repositories.path(&repository).exists() {
+                self.make_room(&repository).await?;
             }
         }
         for held in Held::all(&self.tables)? {
@@ -89,6 +91,26 @@ impl House {
             meeting.commit().await
         });
         retired.await
+    }
+
+    /// A co-maintainer's announcement was served without a repository, and is archived now: it gets one.
+    async fn make_room(self: &Arc<Self>, repository: &Coordinate) -> Result<(), HouseError> {
+        let (identifiers, repository) = (BTreeSet::from([repository.identifier.clone()]), repository.clone());
+        let made = self.operate_on(identifiers, move |house| async move {
+            let family = house.load(&repository.identifier).await?;
+            if !family.is_archived(&repository.owner) {
+                return Ok(());
+            }
+            house.repositories.ensure(&repository)?;
+            let mut meeting = Meeting::new(&house, [family]);
+            meeting.welcome(&repository).await?;
+            if let Some(held) = Held::read(&house.tables, &repository)? {
+                meeting.bring_back(held)?;
+            }
+            meeting.settle()?;
+            meeting.commit().await
+        });
+        made.await
     }
 
     /// Announces a repository again that only the lists have sent away.
