@@ -13,6 +13,8 @@ use crate::peer::visits::{Subscriptions, Visit, What};
 
 /// How long what a peer has may take to come by sync: connecting may have to wait its turn, and news may be gathered.
 pub const SYNCED_WITHIN: Duration = Duration::from_secs(60);
+/// How the failure begins that says that something has not come in time.
+const NOT_ALL: &str = "all are served";
 /// Ids in one REQ of ours.
 const IDS_AT_ONCE: usize = 50;
 
@@ -74,14 +76,15 @@ impl Context {
     pub async fn all_arrive(&self, peer: &Peer, events: &[Event]) -> CheckResult {
         let missing: Mutex<Vec<&Event>> = Mutex::new(events.iter().collect());
         let left = || missing.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = self.eventually("all are served", SYNCED_WITHIN, || async {
+        let all = self.eventually(NOT_ALL, SYNCED_WITHIN, || async {
             let some = left().clone();
             let some = self.missing_of(&some).await?;
             *left() = some;
             Ok(left().is_empty())
         });
         match all.await {
-            Err(Ending::Fail { .. }) => {}
+            // any other failure is the relay's, and told by itself
+            Err(Ending::Fail { expected, .. }) if expected.starts_with(NOT_ALL) => {}
             other => return other,
         }
         let expected = match events {

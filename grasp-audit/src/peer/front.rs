@@ -1,6 +1,8 @@
 //! The front of the peer's relay: it speaks WebSocket with the server under test, records, misbehaves when told, and
 //! hands everything else on to the relay behind it.
 
+use std::collections::BTreeSet;
+
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
@@ -46,7 +48,7 @@ async fn carry<S>(
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut dropped = room.dropped.subscribe();
-    let mut answered = std::collections::BTreeSet::new();
+    let mut answered = BTreeSet::new();
     loop {
         tokio::select! {
             message = outside.next() => {
@@ -160,7 +162,7 @@ fn asked(room: &Room, manners: &Manners, sub: Sub, filters: &[Value]) -> Fate {
 }
 
 /// Records what the relay says.
-fn told(room: &Room, connection: u64, message: &Value, answered: &mut std::collections::BTreeSet<String>) {
+fn told(room: &Room, connection: u64, message: &Value, answered: &mut BTreeSet<String>) {
     let sub = sub(connection, message);
     match message[0].as_str() {
         Some("EVENT") => {

@@ -315,6 +315,25 @@ pub fn histories(visits: &[Visit], from: Duration) -> Vec<(bool, Value)> {
     visits.iter().filter(|visit| visit.at >= from).flat_map(of).collect()
 }
 
+/// The filters of histories that have come to their end: their questions were answered, or ended by the server.
+#[must_use]
+pub fn ended_histories(visits: &[Visit]) -> Vec<Value> {
+    let (mut open, mut ended): (BTreeMap<&Sub, Vec<Value>>, Vec<Value>) = Default::default();
+    for visit in visits {
+        match &visit.what {
+            What::Asks { sub, .. } | What::Reconciles { sub, .. } => {
+                let asked = histories(std::slice::from_ref(visit), Duration::ZERO);
+                open.insert(sub, asked.into_iter().map(|(_, filter)| filter).collect());
+            }
+            What::Closes(sub) | What::Answered(sub) => ended.extend(open.remove(sub).unwrap_or_default()),
+            What::Ended { sub, .. } => drop(open.remove(sub)),
+            What::Leaves { connection } => open.retain(|sub, _| sub.connection != *connection),
+            _ => {}
+        }
+    }
+    ended
+}
+
 /// How many values the longest list of a filter has.
 #[must_use]
 pub fn values(filter: &Value) -> usize {
@@ -369,6 +388,7 @@ mod tests {
         assert_eq!(most_open(&visits), (2, 3));
         assert_eq!(histories(&visits, Duration::ZERO).len(), 4, "a limit of one is no history");
         assert_eq!(filters(&visits, Duration::from_secs(5)).map(|(_, filter)| values(filter)).max(), Some(2));
+        assert_eq!(ended_histories(&visits).len(), 3, "two by EOSE, one by CLOSE");
         let mut left = visits;
         left.push(Visit { at: Duration::from_secs(9), what: What::Leaves { connection: 1 } });
         assert_eq!((Subscriptions::after(&left).count(), connected(&left)), (0, 0));

@@ -7,6 +7,7 @@ use grasp_audit::attachment::Attachment;
 use grasp_audit::catalogue::Level;
 use grasp_audit::check::Verdict;
 use grasp_audit::hardening::HardeningReport;
+use grasp_audit::peer::timeline::{Kind, Moment, Timeline};
 use grasp_audit::report::baseline::Baseline;
 use grasp_audit::report::comparison::{self, Comparison, Examined};
 use grasp_audit::report::{CheckReport, Cleanup, Totals};
@@ -55,6 +56,39 @@ fn failing() -> CheckReport {
     failing
 }
 
+/// A server that was turned away twice, then came, asked, and fetched.
+fn timeline() -> Timeline {
+    let moment = |at_ms, kind| Moment {
+        at_ms,
+        kind,
+        connection: Some(at_ms),
+        subscription: None,
+        filters: 0,
+        status: None,
+        text: String::new(),
+    };
+    let moments = vec![
+        moment(100, Kind::TurnedAway),
+        moment(1_100, Kind::TurnedAway),
+        moment(3_000, Kind::Document),
+        moment(3_100, Kind::Connect),
+        Moment {
+            connection: Some(3_100),
+            subscription: Some("s".to_owned()),
+            filters: 3,
+            text: "{\"#d\":[\"x\"]}".to_owned(),
+            ..moment(3_200, Kind::Req)
+        },
+        Moment {
+            connection: None,
+            status: Some(200),
+            text: "/x.git/info/refs".to_owned(),
+            ..moment(3_500, Kind::Git)
+        },
+    ];
+    Timeline { name: "peer 1".to_owned(), took_ms: 4_000, events: 12, moments, left_out: 0 }
+}
+
 /// One check of every outcome, attachments of both kinds, and a baseline.
 pub(crate) fn report() -> Report {
     let mut document =
@@ -63,6 +97,7 @@ pub(crate) fn report() -> Report {
         Attachment::text("the document as it came", "{\"name\": \"x\"}"),
         Attachment::svg("a drawing", "<svg xmlns=\"http://www.w3.org/2000/svg\"/>"),
     ];
+    document.peers = vec![timeline()];
     let patient = Verdict::Skip { why: "takes up to 30 minutes; give --patient to run it".to_owned() };
     let limits = Verdict::Warn { text: "max_limit is 0".to_owned() };
     let broken = Verdict::Error { text: "git could not be started".to_owned() };

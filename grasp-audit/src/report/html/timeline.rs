@@ -111,7 +111,7 @@ fn axis(scale: &Scale, height: f64) -> Markup {
     html! {
         @for at in times {
             line.grid x1=(px(scale.x(at))) x2=(px(scale.x(at))) y1="2" y2=(px(height - 18.0)) {}
-            text.time x=(px(scale.x(at))) y=(px(height - 5.0)) { (span(at)) }
+            text.time x=(px(scale.x(at))) y=(px(height - 5.0)) { (span(at).replace(".0 s", " s")) }
         }
     }
 }
@@ -268,23 +268,21 @@ fn git(timeline: &Timeline, scale: &Scale) -> Option<Lane> {
 
 /// The figures in one sentence: what a screen reader says of the drawing, and what stands below it.
 fn words(timeline: &Timeline) -> String {
-    let some =
-        |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
-    let turned = of(timeline, Kind::TurnedAway).count();
-    let mut parts = vec![some(attempts(timeline).len(), "attempt to connect", "attempts to connect")];
-    if turned > 0 {
-        parts.push(format!("{turned} of them turned away"));
-    }
-    parts.push(format!("{} REQ", of(timeline, Kind::Req).count()));
-    parts.push(format!("{} NEG-OPEN", of(timeline, Kind::Neg).count()));
-    parts.push(some(timeline.events, "event sent", "events sent"));
-    parts.push(some(of(timeline, Kind::Git).count(), "git request", "git requests"));
-    let mut words = format!(
-        "What the server did at {} in {}: {}",
-        timeline.name,
-        span(timeline.took_ms),
-        parts.join(", ")
-    );
+    let count = |kind| of(timeline, kind).count();
+    let figures = [
+        (attempts(timeline).len(), "attempt to connect", "attempts to connect"),
+        (count(Kind::TurnedAway), "of them turned away", "of them turned away"),
+        (count(Kind::Req), "REQ", "REQ"),
+        (count(Kind::Neg), "NEG-OPEN", "NEG-OPEN"),
+        (timeline.events, "event sent", "events sent"),
+        (count(Kind::Git), "git request", "git requests"),
+    ];
+    let some = figures.into_iter().filter(|(count, ..)| *count > 0);
+    let parts: Vec<String> =
+        some.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many })).collect();
+    let parts = if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") };
+    let mut words =
+        format!("What the server did at {} in {}: {parts}", timeline.name, span(timeline.took_ms));
     if timeline.left_out > 0 {
         words.push_str(&format!("; {} later moments are not drawn", timeline.left_out));
     }
@@ -344,6 +342,7 @@ mod tests {
 
     #[test]
     fn a_peer_to_which_nobody_came_is_drawn_too() {
-        assert!(drawing(&timeline(Vec::new())).into_string().contains("0 attempts to connect"));
+        let nobody = Timeline { events: 0, ..timeline(Vec::new()) };
+        assert!(drawing(&nobody).into_string().contains("in 20.0 s: nothing"));
     }
 }

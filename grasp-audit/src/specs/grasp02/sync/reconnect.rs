@@ -11,7 +11,7 @@ use crate::check::{Check, CheckResult, expect};
 use crate::context::{Context, SYNCED_WITHIN};
 use crate::peer::Peer;
 use crate::peer::manners::Relay;
-use crate::peer::visits::{connected, histories};
+use crate::peer::visits::{connected, ended_histories, histories};
 
 const RECONNECT: &str = "G02/sync/reconnect";
 /// Up to here a disconnection is short, and so far behind its beginning it is asked.
@@ -38,15 +38,23 @@ pub(super) fn checks() -> Vec<Check> {
     ]
 }
 
-/// A repository is synced with the peer, and everything is quiet.
-async fn settled(ctx: &Context) -> CheckResult<Peer> {
+/// A repository is synced with the peer, and everything is quiet. With it, what is confirmed: histories that had ended
+/// before something else came.
+async fn settled(ctx: &Context) -> CheckResult<(Peer, Asked)> {
     let peer = ctx.peer().await?;
     let first = ctx.issue("from before");
     peer.publish(&first).await?;
     ctx.hosted_naming(&[&peer]).await?;
     ctx.arrives(&peer, &first).await?;
+    let coordinate = ctx.coordinate();
+    let confirmed =
+        ctx.visit(&peer, "the repository's history is read to its end", SYNCED_WITHIN, |visits| {
+            let asked = Asked::of(&ended_histories(visits));
+            asked.names.contains(&coordinate).then_some(asked)
+        });
+    let confirmed = confirmed.await?;
     ctx.arrives_live(&peer, &ctx.issue("from the last moment")).await?;
-    Ok(peer)
+    Ok((peer, confirmed))
 }
 
 /// The peer turns the server out, and nobody in; when that was.
@@ -65,10 +73,9 @@ fn lets_in(peer: &Peer) -> Duration {
 }
 
 async fn short(ctx: Context) -> CheckResult {
-    let peer = settled(&ctx).await?;
+    let (peer, before) = settled(&ctx).await?;
     disconnected(&ctx, &peer).await?;
     let ended = ctx.now();
-    let before = Asked::of(&peer.visits().read(|visits| histories(visits, Duration::ZERO)));
     let missed = ctx.issue("in between");
     peer.publish(&missed).await?;
     let back = lets_in(&peer);
@@ -88,7 +95,7 @@ async fn short(ctx: Context) -> CheckResult {
     expect(too_far.is_none(), expected, too_far.map(|filter| filter.to_string()).unwrap_or_default())
 }
 
-/// What histories were asked for: whole questions, and the repositories and events that they name.
+/// What was asked for: whole questions, and the repositories and events that they name.
 #[derive(Debug, Default)]
 struct Asked {
     questions: Vec<Value>,
@@ -96,8 +103,8 @@ struct Asked {
 }
 
 impl Asked {
-    fn of(histories: &[(bool, Value)]) -> Self {
-        let questions: Vec<Value> = histories.iter().map(|(_, filter)| timeless(filter)).collect();
+    fn of(histories: &[Value]) -> Self {
+        let questions: Vec<Value> = histories.iter().map(timeless).collect();
         let names = questions.iter().flat_map(names).collect();
         Self { questions, names }
     }
@@ -137,7 +144,7 @@ fn since(filter: &Value) -> Option<u64> {
 }
 
 async fn long(ctx: Context) -> CheckResult {
-    let peer = settled(&ctx).await?;
+    let (peer, _) = settled(&ctx).await?;
     disconnected(&ctx, &peer).await?;
     ctx.note("15 minutes begin");
     tokio::time::sleep(WINDOW + Duration::from_secs(SLACK)).await;
@@ -162,7 +169,7 @@ mod tests {
     #[test]
     fn what_is_asked_again_is_told_from_what_is_new() {
         let before = [json!({"kinds": [30617]}), json!({"#a": ["x", "y"], "limit": 500})];
-        let before = Asked::of(&before.map(|filter| (true, filter)));
+        let before = Asked::of(&before);
         assert!(before.has(&json!({"#A": ["x"], "since": 5})));
         assert!(before.has(&json!({"kinds": [30617], "since": 5})));
         for new in [json!({"#a": ["x", "z"]}), json!({"ids": ["x"]}), json!({"kinds": [1]})] {
