@@ -154,7 +154,7 @@ impl Hunt {
 
     fn next_of(&self, event: &EventId, hunted: &Hunted) -> Option<Millis> {
         let runs = self.running.values().any(|running| running.events.contains(event));
-        if runs { None } else { hunted.servers.values().map(|server| server.next).min() }
+        if runs { None } else { hunted.servers.values().map(|server| hunted.due(server)).min() }
     }
 
     fn want(&mut self, quarry: Quarry, now: Millis, rng: &mut dyn RngCore) {
@@ -277,8 +277,9 @@ impl Hunt {
         let events = self.of_repository.get(repository).into_iter().flatten();
         for hunted in events.filter_map(|event| self.quarries.get(event)) {
             for (server, tried) in &hunted.servers {
-                let known = due.entry(server).or_insert(tried.next);
-                *known = tried.next.min(*known);
+                let next = hunted.due(tried);
+                let known = due.entry(server).or_insert(next);
+                *known = next.min(*known);
             }
         }
         for (server, due) in due {

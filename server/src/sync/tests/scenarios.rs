@@ -4,8 +4,13 @@ use std::time::Duration;
 
 use rstest::rstest;
 
-use super::world::{World, repository, settings, url};
-use crate::sync::{Input, Level, Unreachable};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+
+use super::world::{World, coordinate, event, repository, settings, url};
+use crate::nip34::Oid;
+use crate::sync::hunt::{End, Hunt, HuntAction, HuntInput, HuntSettings, Origin, Quarry};
+use crate::sync::{Input, Level, Millis, Unreachable};
 
 /// Attempts at a relay within a day, each of whose connections answers well and ends a minute later.
 fn attempts_in_a_day(why: &Unreachable) -> usize {
@@ -51,4 +56,34 @@ fn a_connection_that_lasted_makes_up_for_those_that_did_not() {
     world.tell(Input::Disconnected { relay: url(0), why: Unreachable::Failed("reset".to_owned()) });
     world.pass(Duration::from_secs(5));
     assert!(world.peers[&url(0)].connecting, "it is tried again as if nothing had happened");
+}
+
+#[test]
+fn a_hunt_that_is_woken_has_something_to_do() {
+    let (mut rng, mut now) = (StdRng::seed_from_u64(1), Millis::from_secs(1_800_000_000));
+    let mut hunt = Hunt::new(HuntSettings::new("here.example".parse().unwrap()));
+    let quarry = |n| Quarry {
+        event: event(1),
+        repository: coordinate(n),
+        missing: vec![(Oid::from_bytes([1; 20]), "refs/heads/main".parse().unwrap())],
+        servers: vec!["https://there.example/a/b.git".to_owned()],
+        origin: Origin::Published,
+    };
+    hunt.handle(HuntInput::Wanted(quarry(0)), now, &mut rng);
+    now = hunt.next_wake().unwrap();
+    let actions = hunt.handle(HuntInput::Tick, now, &mut rng);
+    let [HuntAction::Fetch { fetch, .. }] = actions[..] else { panic!("{actions:?}") };
+    // While it is fetched it turns out to be for another repository: it waits for a push to that first.
+    hunt.handle(HuntInput::Wanted(quarry(2)), now, &mut rng);
+    let done = HuntInput::Fetched { fetch, here: Vec::new(), end: End::RateLimited };
+    hunt.handle(done, now, &mut rng);
+    for _ in 0..3 {
+        let wake = hunt.next_wake().unwrap();
+        assert!(wake > now, "it is not woken for nothing");
+        now = wake;
+        if !hunt.handle(HuntInput::Tick, now, &mut rng).is_empty() {
+            return;
+        }
+    }
+    panic!("it is fetched in the end");
 }

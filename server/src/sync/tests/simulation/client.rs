@@ -190,9 +190,6 @@ impl World {
 
     /// Ends what the planner does not want any more.
     pub(super) fn unsubscribe(&mut self, id: LinkId, subscription: SubscriptionId) {
-        if self.breaks(Breakage::NothingIsClosed) {
-            return;
-        }
         let Some(link) = self.links.get_mut(&id) else { return };
         let of_it = |name: &&Name| name.0 == subscription;
         let names: Vec<Name> = link.routes.keys().filter(of_it).copied().collect();
@@ -204,7 +201,9 @@ impl World {
 
     fn close(&mut self, id: LinkId, name: Name) -> Option<Work> {
         let route = self.links.get_mut(&id)?.routes.remove(&name)?;
-        self.send(id, Way::ToRelay, Message::Close { name });
+        if !self.breaks(Breakage::NothingIsClosed) {
+            self.send(id, Way::ToRelay, Message::Close { name });
+        }
         Some(route.work)
     }
 
@@ -421,6 +420,9 @@ impl World {
         let (now, server) = (self.seconds(), self.nodes[node].server.as_ref()?);
         let news = Arc::clone(&server.subscriber);
         let answer = self.nodes[node].house.admit(event, true, now, &news);
+        if answer.accepted && !is_true(event) {
+            self.complain("nothing forged is taken", format!("{node} takes {}", name_of(event)));
+        }
         if answer.accepted {
             return None;
         }

@@ -252,7 +252,7 @@ impl World {
             self.now = time;
             self.happenings += 1;
             if self.happenings > 3_000_000 {
-                return self.complain("a history has an end", "three million happenings");
+                return self.complain("a history has an end", format!("three million happenings; the last: {what:?}"));
             }
             self.happens(what);
         }
