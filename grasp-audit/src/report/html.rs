@@ -96,6 +96,9 @@ fn summary(report: &Report, tally: &Tally, sections: &[Section<'_>]) -> Markup {
                     div { dt { "Events" } dd { (cleanup.published) " published, " (cleanup.deleted) " deleted again" } }
                 }
                 @if let Some(filter) = &report.filter { div { dt { "Only" } dd { code { (visible(filter)) } } } }
+                @if let Some(hostile) = &report.hardening {
+                    div { dt { "Hardening, apart" } dd { a href="#hardening" { (hostile.sentence()) } } }
+                }
             }
         }
     }

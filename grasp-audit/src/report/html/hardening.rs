@@ -21,7 +21,7 @@ pub(super) fn section(report: &HardeningReport) -> Markup {
             @for area in Area::ALL {
                 @let cases: Vec<&CaseReport> = report.cases.iter().filter(|case| case.area == area).collect();
                 @if !cases.is_empty() {
-                    h3 { (capital(area.heading())) " " code { (area.id()) } }
+                    h3 { (area.heading()) " " code { (area.id()) } }
                     ul.rows { @for case in cases { (item(case, view)) } }
                 }
             }
@@ -44,7 +44,7 @@ fn summary(report: &HardeningReport) -> Markup {
                 div { dt { "Cases of" } dd { (visible(&report.catalogue)) } }
                 div { dt { "Took" } dd { (span(report.duration_ms)) } }
                 div { dt { "Sent" } dd { (report.sent()) } }
-                @if let Some(before) = report.baseline { div { dt { "Answered before in" } dd { (before) } } }
+                @if let Some(before) = report.baseline { div { dt { "Before the first case" } dd { (before) } } }
             }
         }
     }
