@@ -14,10 +14,13 @@ use crate::mutant::{Affected, Mutant, Way};
 use crate::trial::{Outcome, trial};
 
 /// Mutants on trial at the same time.
-const AT_ONCE: usize = 5;
-/// Of the checks that are not expected to catch a mutant it meets one of so many; of those of its own requirement more.
+const AT_ONCE: usize = 8;
+/// Of the checks of other requirements, that are not expected to catch a mutant, it meets one of so many.
 const SAMPLE: u64 = 48;
-const OWN_SAMPLE: u64 = 6;
+/// The same in the gate: a part of that sample.
+const GATE_SAMPLE: u64 = 5 * SAMPLE;
+/// In the gate, of the checks of its own requirement that are not recorded to catch it.
+const GATE_OWN_SAMPLE: u64 = 24;
 
 /// Which checks a mutant meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,19 +96,19 @@ impl Mutant {
 
 fn meets(mutant: &Mutant, reach: Reach, recorded: &Recorded) -> Vec<Check> {
     let record = recorded.0.get(mutant.name).filter(|_| reach == Reach::Gate);
+    let one_of = if reach == Reach::Gate { GATE_SAMPLE } else { SAMPLE };
     let is_met = |check: &Check| {
         let expected = match record {
-            Some(record) => record.contains(&check.id) || is_own_sample(mutant, check),
+            Some(record) => {
+                let own = mutant.is_own(&check.id) && is_sampled(mutant, check, GATE_OWN_SAMPLE);
+                own || record.contains(&check.id)
+            }
             None => mutant.may_fail(&check.id),
         };
-        let sampled = !check.needs.patient && is_sampled(mutant, check, SAMPLE);
+        let sampled = !check.needs.patient && is_sampled(mutant, check, one_of);
         (reach == Reach::Everything || expected || sampled) && mutant.may_meet(check)
     };
     specs::all().into_iter().filter(is_met).collect()
-}
-
-fn is_own_sample(mutant: &Mutant, check: &Check) -> bool {
-    mutant.is_own(&check.id) && is_sampled(mutant, check, OWN_SAMPLE)
 }
 
 /// Whether a check is in a mutant's sample, which is one of so many. The names decide: a new mutant or check moves nothing

@@ -8,16 +8,13 @@ use grasp_audit::target::receive_pack::NOTHING;
 use grasp_fixtures::faulty_proxy::{Answer, Fate, Heard, Lies, Side};
 use grasp_fixtures::pkt_line::decode;
 
-use crate::lie::git::{Remembered, edit_lines, fetch_request, identifier, is_info_refs, is_post, refusal};
+use crate::lie::git::{Remembered, edit_lines, identifier, is_info_refs, is_post, refusal};
 use crate::lie::http::is_git;
 use crate::lie::relay::{all_tags, is_kind, tag};
 use crate::lie::report::commands;
 use crate::mutant::{Mutant, fault, proxy};
 
 const ROW: &str = "G01/git/push-aligned";
-
-/// Why clones fail elsewhere.
-const HEAD: &str = "it looks at what a clone has checked out";
 
 /// Why pushes by a maintainer's state fail elsewhere.
 const BY_MAINTAINERS: &str = "a maintainer's state is pushed";
@@ -55,14 +52,6 @@ pub(super) fn mutants() -> Vec<Mutant> {
             "tags are refused when the state has a peeled entry beside one",
             refuses_tags_beside_peeled_entries,
         ),
-        proxy(
-            "heads-hidden-from-git",
-            ROW,
-            "git does not learn where HEAD is, and checks nothing out",
-            fetch_request(|_| true, |line| (line != "ref-prefix HEAD").then(|| line.to_owned())),
-        )
-        .affects("G01/git/release/head-*", HEAD)
-        .affects("G01/git/serves/*", HEAD),
         proxy(
             "pushers-told-of-nothing",
             ROW,
