@@ -273,8 +273,9 @@ async fn run_one(
         None => {
             let owner = options.owner.clone().unwrap_or_else(fresh_keys::fresh);
             let name = check.id.trim_start_matches(check.requirement).trim_matches('/');
-            let name: String =
-                name.chars().take(40).map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+            // in small letters: only the checks that say so are about case
+            let character = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+            let name: String = name.chars().take(40).map(character).collect();
             let identifier = format!("{}-{name}-{}", options.identifier_prefix, fresh_keys::random_suffix(8));
             let context = Context::new(
                 target.clone(),

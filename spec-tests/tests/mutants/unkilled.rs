@@ -6,8 +6,21 @@ use std::collections::BTreeSet;
 use grasp_audit::specs;
 
 /// Check and reason.
-const UNKILLED: &[(&str, &str)] =
-    &[("G01/relay/rejects-unlisted/listed-default-port", "the service's port is the system's choice")];
+const UNKILLED: &[(&str, &str)] = &[
+    ("G01/relay/rejects-unlisted/listed-default-port", "the service's port is the system's choice"),
+    (
+        "G01/relay/accepts-repository-events/state",
+        "every check that pushes publishes such a state first: a server that refuses it fails them all",
+    ),
+    (
+        "G01/git/push-aligned/round-trip",
+        "every check of git pushes like this and looks at what is there: a server that fails it fails them all",
+    ),
+    (
+        "G01/relay/accepts-related/issue",
+        "most checks of relations file such an issue first: a server that refuses it fails them all",
+    ),
+];
 
 /// Checks that kill no mutant and are not listed; listed ones that do, or that do not exist.
 pub(crate) fn complaints(killed: &BTreeSet<&str>) -> Vec<String> {

@@ -104,9 +104,16 @@ fn taken() -> Vec<Mutant> {
     let welcome =
         |name, what, which: fn(&Value) -> bool| proxy(name, ROW, what, yes_for_no(which, "restricted:"));
     vec![
-        welcome("contributions-to-nowhere", "a pull request without a `clone` tag is taken", |event| {
-            is_kind(event, 1618) && clone_urls(event).next().is_none()
-        }),
+        proxy(
+            "contributions-to-nowhere",
+            ROW,
+            "a pull request to what is not here is taken without a `clone` tag",
+            yes_for_no(
+                |event| is_kind(event, 1618) && clone_urls(event).next().is_none(),
+                "restricted: none of the repositories",
+            ),
+        )
+        .affects("G01/relay/rejects-unrelated/pr-unknown-repository", "it has no `clone` tag"),
         welcome("contributions-by-others", "a contribution may name somebody else's repository", |event| {
             is_contributed(event) && !is_by_its_contributor(event)
         }),
