@@ -252,7 +252,10 @@ impl World {
             self.now = time;
             self.happenings += 1;
             if self.happenings > 3_000_000 {
-                return self.complain("a history has an end", format!("three million happenings; the last: {what:?}"));
+                return self.complain(
+                    "a history has an end",
+                    format!("three million happenings; the last: {what:?}"),
+                );
             }
             self.happens(what);
         }
