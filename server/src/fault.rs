@@ -139,6 +139,34 @@ pub const FAULTS: &[(&str, &str)] = &[
     ("unsigned-uploads-stay", "refs without an event never expire"),
     ("siblings-forgotten", "only one of the repositories for which a state is authoritative follows it"),
     ("retired-is-served", "a repository whose announcement was deleted can still be reached"),
+    ("archived-are-pushed-to", "an archived repository takes pushes, though it is said to be read-only"),
+    (
+        "read-only-untold",
+        "the relay information document does not say that archived repositories are read-only",
+    ),
+    ("contributed-data-forgotten", "what a contributor pushed before the event is pushed in vain"),
+    ("contributed-updates-refused", "the data of a pull request update is refused below /prs/"),
+    (
+        "contributed-other-tips-stay",
+        "a contributor's ref with another tip stays when the pull request arrives",
+    ),
+    (
+        "contributed-by-others-stays",
+        "what was pushed below somebody else's key stays when the pull request arrives",
+    ),
+    ("contributed-by-others-counts", "what was pushed below somebody else's key releases the pull request"),
+    (
+        "contributed-elsewhere-stays",
+        "what was pushed for another identifier stays when the pull request arrives",
+    ),
+    (
+        "contributions-one-at-a-time",
+        "a contributor's repository shows the pull request that was released last",
+    ),
+    ("contributed-uploads-stay", "a contributor's uploads without an event never expire"),
+    ("mirrored-back", "what is pushed to a hosted repository appears in the contributor's"),
+    ("mirrored-everywhere", "a contribution appears in every hosted repository of its identifier"),
+    ("contributed-refs-stay", "the ref of a deleted pull request stays in the contributor's repository"),
 ];
 
 /// Whether this server is to behave wrongly in this way.

@@ -16,8 +16,9 @@ use super::connections::{Full, Place};
 use super::door::Shared;
 use super::handshake::{self, BadHandshake};
 use super::pages::{self, Problem};
-use super::router::{Route, route};
-use super::{About, Body, Client, GitCall, accept, client_ip, cors, whole};
+use super::router::{Route, names_one_host, route};
+use super::{About, Body, Client, GitCall, GitResource, METRICS_TYPE, accept, client_ip, cors, whole};
+use crate::nip34::Coordinate;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -67,6 +68,9 @@ async fn respond(
     place: Arc<Place>,
     request: Request<Incoming>,
 ) -> Response<Body> {
+    if !names_one_host(request.version(), request.headers()) {
+        return plain(StatusCode::BAD_REQUEST, "a request needs one Host field (RFC 9112, 3.2)");
+    }
     let contributions = shared.services.about.contributions;
     let route = route(request.method(), request.uri().path(), request.headers(), contributions);
     let html = accept::wants_html(request.headers());
@@ -74,32 +78,23 @@ async fn respond(
     match route {
         Route::Preflight => preflight(),
         Route::Health if shared.stopping.is_cancelled() => refuse(Refusal::Stopping),
-        Route::Health => {
-            with(plain(StatusCode::OK, "ok"), CACHE_CONTROL, HeaderValue::from_static("no-store"))
-        }
+        Route::Health => fresh(plain(StatusCode::OK, "ok")),
+        Route::Sync => sync(shared, accept::wants_json(request.headers())),
+        Route::Metrics => match shared.services.overview.metrics() {
+            Some(figures) => fresh(typed(StatusCode::OK, METRICS_TYPE, whole(figures))),
+            None => problem(shared, Problem::NoPage, html),
+        },
         Route::Relay => upgrade(shared, peer, place, request),
         Route::RelayDocument => {
             let document = shared.services.relay.nip11();
-            vary(typed(StatusCode::OK, "application/nostr+json", whole(document)))
+            vary(typed(StatusCode::OK, "application/nostr+json", whole(document)), "Accept, Upgrade")
         }
-        Route::Landing => vary(page(StatusCode::OK, pages.landing())),
+        Route::Landing => vary(page(StatusCode::OK, pages.landing()), "Accept, Upgrade"),
         Route::Git(repository, resource) => {
-            git(shared, peer, request, html, |client| GitCall {
-                repository,
-                contributed: false,
-                resource,
-                client,
-            })
-            .await
+            git(shared, peer, request, (repository, false), resource, html).await
         }
         Route::Contribution(repository, resource) => {
-            git(shared, peer, request, html, |client| GitCall {
-                repository,
-                contributed: true,
-                resource,
-                client,
-            })
-            .await
+            git(shared, peer, request, (repository, true), resource, html).await
         }
         Route::RepositoryPage(repository) => match shared.services.repositories.describe(&repository).await {
             Some(view) => page(StatusCode::OK, pages.repository(&repository, &view)),
@@ -115,14 +110,28 @@ async fn respond(
     }
 }
 
+/// How proactive sync stands: for people, or the same as data.
+fn sync(shared: &Shared, json: bool) -> Response<Body> {
+    let view = shared.services.overview.sync();
+    let response = if json {
+        let document = serde_json::json!({ "enabled": view.is_some(), "standing": view.as_deref() });
+        typed(StatusCode::OK, "application/json", whole(document.to_string()))
+    } else {
+        page(StatusCode::OK, shared.pages.sync(view.as_deref()))
+    };
+    fresh(vary(response, "Accept"))
+}
+
 async fn git(
     shared: &Shared,
     peer: IpAddr,
     request: Request<Incoming>,
+    (repository, contributed): (Coordinate, bool),
+    resource: GitResource,
     html: bool,
-    call: impl FnOnce(Client) -> GitCall,
 ) -> Response<Body> {
-    let call = call(client(shared, peer, &request));
+    let client = client(shared, peer, &request);
+    let call = GitCall { repository, contributed, resource, client };
     let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
     let answered = shared.services.git.serve(call, request).await;
     answered.unwrap_or_else(|| problem(shared, Problem::NoRepository, html))
@@ -238,7 +247,12 @@ fn with(mut response: Response<Body>, name: HeaderName, value: HeaderValue) -> R
     response
 }
 
-/// `/` is several things; caches must know by which headers.
-fn vary(response: Response<Body>) -> Response<Body> {
-    with(response, VARY, HeaderValue::from_static("Accept, Upgrade"))
+/// What a path answers is several things; caches must know by which headers.
+fn vary(response: Response<Body>, by: &'static str) -> Response<Body> {
+    with(response, VARY, HeaderValue::from_static(by))
+}
+
+/// What is true at this moment only.
+fn fresh(response: Response<Body>) -> Response<Body> {
+    with(response, CACHE_CONTROL, HeaderValue::from_static("no-store"))
 }

@@ -90,12 +90,15 @@ pub fn settle(family: &Family, here: &HashSet<Oid>) -> Settled {
         let contributed = family.contributed.contains(&pull.id);
         if shown || contributed {
             settled.serve.insert(pull.id);
-            if !shown {
+            if !shown || contributed && fault::is("mirrored-back") {
                 settled.contributed.push((pull.author, pull.id, tip));
             }
-            let refs = named().filter(|owner| hosted.contains_key(owner)).map(|owner| (owner, pull.id, tip));
+            let everywhere = contributed && fault::is("mirrored-everywhere");
+            let owners: Vec<PublicKey> =
+                if everywhere { hosted.keys().copied().collect() } else { named().collect() };
+            let refs = owners.into_iter().filter(|owner| hosted.contains_key(owner));
             let most = if fault::is("first-owner-only") { 1 } else { usize::MAX };
-            settled.pulls.extend(refs.take(most));
+            settled.pulls.extend(refs.map(|owner| (owner, pull.id, tip)).take(most));
         }
     }
     settled

@@ -125,6 +125,12 @@ impl Unsigned {
         self.bytes
     }
 
+    /// When the first of them is dropped, in Unix seconds.
+    #[must_use]
+    pub fn first_deadline(&self) -> Option<u64> {
+        self.uploads.values().map(|upload| upload.deadline).min()
+    }
+
     /// The folders in use.
     #[must_use]
     pub fn folders(&self) -> BTreeSet<String> {
@@ -177,7 +183,9 @@ impl Unsigned {
     #[must_use]
     pub fn expired(&self, now: u64) -> Vec<(Identifier, Upload)> {
         let now = if fault::is("unsigned-uploads-stay") { 0 } else { now };
-        let expired = self.uploads.values().filter(|upload| upload.deadline <= now);
+        let stays =
+            |upload: &&Upload| upload.place == Place::Contributed && fault::is("contributed-uploads-stay");
+        let expired = self.uploads.values().filter(|upload| upload.deadline <= now && !stays(upload));
         expired.map(|upload| (upload.repository.identifier.clone(), upload.clone())).collect()
     }
 }

@@ -205,6 +205,7 @@ impl Desk {
                 Some(Offer::Fetched(held)) => {
                     if self.reception.knows(&held.event.id).await {
                         self.tally.known.fetch_add(1, Ordering::Relaxed);
+                        self.reception.house.meters.sync.known.inc();
                     } else {
                         self.submit(held.event, Some(held.room)).await;
                     }
@@ -233,13 +234,17 @@ impl Desk {
 
     async fn hear(&mut self, judged: Judged) {
         let Judged { event, before, answer, room } = judged;
+        let house = Arc::clone(&self.reception.house);
+        let meters = &house.meters.sync;
         if answer.accepted {
+            meters.taken.inc();
             self.tally.taken.fetch_add(1, Ordering::Relaxed);
             self.tally.last_taken.store(self.reception.now().as_secs(), Ordering::Relaxed);
             return;
         }
         // The intake has verified before it said anything else.
         if answer.message.starts_with(Prefix::Invalid.as_str()) && event.verify().is_err() {
+            meters.forged.inc();
             self.tally.forged.fetch_add(1, Ordering::Relaxed);
             self.forged += 1;
             if self.forged == MAX_FORGED {
@@ -247,6 +252,7 @@ impl Desk {
             }
             return;
         }
+        meters.refused.inc();
         self.tally.refused.fetch_add(1, Ordering::Relaxed);
         tracing::debug!(id = %event.id, kind = event.kind.as_u16(), reason = answer.message, "a synced event is refused");
         let now = self.reception.now();

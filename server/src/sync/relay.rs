@@ -18,7 +18,7 @@ use super::millis::{Millis, between, jittered};
 use super::paging::Page;
 use super::reconnect::Reconnect;
 use super::settings::Settings;
-use super::status::{Health, Link, RelayStatus};
+use super::status::{Cause, Health, Link, RelayStatus};
 use super::throttle::{Ceilings, Refusal};
 use super::url::RelayUrl;
 
@@ -209,19 +209,17 @@ impl Relay {
         let faulty = std::mem::take(&mut self.at_fault);
         let wait = match why {
             Unreachable::Failed(why) => {
-                self.health.note(why);
+                self.health.note(Cause::Unreachable, why);
                 self.failed(lasted, SHORT_LIVED_BACKOFF, moment)
             }
             Unreachable::Misbehaved(why) => {
-                self.health.note(why);
+                self.health.note(Cause::Misbehaved, why);
                 self.failed(lasted, moment.settings.max_backoff, moment)
             }
-            Unreachable::Asked if faulty => {
-                self.failed(lasted, moment.settings.max_backoff, moment)
-            }
+            Unreachable::Asked if faulty => self.failed(lasted, moment.settings.max_backoff, moment),
             Unreachable::RateLimited => between(moment.rng, RATE_LIMIT_PAUSE.0, RATE_LIMIT_PAUSE.1),
             Unreachable::Forbidden(why) => {
-                self.health.note(why);
+                self.health.note(Cause::Forbidden, why);
                 self.health.forbidden(now, moment.rng)
             }
             Unreachable::Asked => Duration::ZERO,
@@ -303,7 +301,7 @@ impl Relay {
         if !live && !asked {
             return;
         }
-        self.health.note(reason);
+        self.health.note(Cause::Refused, reason);
         let refusal = Refusal::of(reason);
         if live {
             self.missed(id, moment.now);
@@ -330,7 +328,7 @@ impl Relay {
         if !self.is_connected() {
             return;
         }
-        self.health.note(message);
+        self.health.note(Cause::Refused, message);
         let refusal = Refusal::of(message);
         match refusal {
             Refusal::Other | Refusal::Identity => {}
@@ -397,7 +395,7 @@ impl Relay {
 
     /// A question has failed: its batch is put off, and a relay that fails too often is left.
     fn question_failed(&mut self, id: SubscriptionId, why: &str, moment: &mut Moment<'_>) {
-        self.health.note(why);
+        self.health.note(Cause::Unanswered, why);
         self.strikes += 1;
         let until = moment.now + jittered(moment.rng, self.strike_wait(moment.settings));
         self.unsubscribe(id, moment);
@@ -426,7 +424,7 @@ impl Relay {
         let now = moment.now;
         match self.link {
             Link::Connecting { since } if now >= since + CONNECT_TIMEOUT => {
-                self.health.note("no connection came about in time");
+                self.health.note(Cause::Unreachable, "no connection came about in time");
                 self.leave("it takes too long to connect", true, moment);
             }
             Link::Connected { .. } => self.advance_connected(moment),
@@ -534,17 +532,22 @@ impl Relay {
         }
     }
 
-    pub(super) fn status(&self, wanted: usize) -> RelayStatus {
+    /// How it stands. `announced`: an announcement that is served names it.
+    pub(super) fn status(&self, wanted: usize, announced: bool) -> RelayStatus {
         let (subscriptions, filters, live) = self.live.size();
+        let away_since = (!self.is_connected()).then(|| self.ended.or(self.health.failing_since()));
         RelayStatus {
             relay: self.url.clone(),
             bootstrap: self.bootstrap,
+            announced,
             link: self.link,
             health: self.health.health(),
             failures: self.health.failures(),
             last_connected: self.connected,
+            away_since: away_since.flatten(),
             paused_until: self.paused.max(self.held),
             trouble: self.health.trouble().map(str::to_owned),
+            cause: self.health.cause(),
             wanted,
             in_flight: self.history.in_flight(),
             confirmed: self.history.confirmed(),

@@ -1,5 +1,6 @@
 //! What lies have in common.
 
+pub(crate) mod contributions;
 pub(crate) mod git;
 pub(crate) mod http;
 pub(crate) mod reconcile;

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use futures_util::{StreamExt, stream};
-use grasp_audit::catalogue::{self, REQUIREMENTS};
+use grasp_audit::catalogue::{self, REQUIREMENTS, Requirement};
 use grasp_audit::check::Check;
 use grasp_audit::runner::matches;
 use grasp_audit::specs;
@@ -13,11 +14,13 @@ use crate::mutant::{Affected, Mutant, Way};
 use crate::trial::{Outcome, trial};
 
 /// Mutants on trial at the same time.
-const AT_ONCE: usize = 5;
-/// Of the checks that are not expected to catch a mutant it meets every so many-th, another part than the mutant before;
-/// of those of its own requirement more.
-const SAMPLE: usize = 48;
-const OWN_SAMPLE: usize = 6;
+const AT_ONCE: usize = 8;
+/// Of the checks of other requirements, that are not expected to catch a mutant, it meets one of so many.
+const SAMPLE: u64 = 48;
+/// The same in the gate: a part of that sample.
+const GATE_SAMPLE: u64 = 5 * SAMPLE;
+/// In the gate, of the checks of its own requirement that are not recorded to catch it.
+const GATE_OWN_SAMPLE: u64 = 24;
 
 /// Which checks a mutant meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +60,16 @@ impl Recorded {
         }
         recorded
     }
+
+    /// What came of a mutant's trial then, in the order of the suite.
+    fn outcome(&self, mutant: &str) -> Outcome {
+        let failed = self.0.get(mutant);
+        let mut checks = specs::all();
+        checks.retain(|check| failed.is_some_and(|failed| failed.contains(&check.id)));
+        checks.sort_by_key(|check| check.needs.patient);
+        let failed = checks.into_iter().map(|check| (check.id, "recorded".to_owned())).collect();
+        Outcome { failed, ..Outcome::default() }
+    }
 }
 
 impl Affected {
@@ -70,36 +83,57 @@ impl Mutant {
         check.strip_prefix(self.breaks).is_some_and(|name| name.starts_with('/'))
     }
 
+    /// Whether its server has what the check is about: what is optional is on for the mutants of its own section.
+    fn may_meet(&self, check: &Check) -> bool {
+        let same = || check.row().map(Requirement::section) == Some(section(self));
+        (self.patient || !check.needs.patient) && (check.needs.grasp.is_none() || same())
+    }
+
     fn may_fail(&self, check: &str) -> bool {
         self.is_own(check) || self.affected.iter().any(|affected| affected.covers(check))
     }
 }
 
-fn meets(mutant: &Mutant, number: usize, reach: Reach, recorded: &Recorded) -> Vec<Check> {
+fn meets(mutant: &Mutant, reach: Reach, recorded: &Recorded) -> Vec<Check> {
     let record = recorded.0.get(mutant.name).filter(|_| reach == Reach::Gate);
-    let met = |(position, check): (usize, Check)| {
-        let part = |of: usize| position % of == number % of;
+    let one_of = if reach == Reach::Gate { GATE_SAMPLE } else { SAMPLE };
+    let is_met = |check: &Check| {
         let expected = match record {
-            Some(record) => record.contains(&check.id) || mutant.is_own(&check.id) && part(OWN_SAMPLE),
+            Some(record) => {
+                let own = mutant.is_own(&check.id) && is_sampled(mutant, check, GATE_OWN_SAMPLE);
+                own || record.contains(&check.id)
+            }
             None => mutant.may_fail(&check.id),
         };
-        let sampled = !check.needs.patient && part(SAMPLE);
-        let reached = reach == Reach::Everything || expected || sampled;
-        (reached && (mutant.patient || !check.needs.patient)).then_some(check)
+        let sampled = !check.needs.patient && is_sampled(mutant, check, one_of);
+        (reach == Reach::Everything || expected || sampled) && mutant.may_meet(check)
     };
-    specs::all().into_iter().enumerate().filter_map(met).collect()
+    specs::all().into_iter().filter(is_met).collect()
+}
+
+/// Whether a check is in a mutant's sample, which is one of so many. The names decide: a new mutant or check moves nothing
+/// else into a sample or out of it.
+fn is_sampled(mutant: &Mutant, check: &Check, one_of: u64) -> bool {
+    let mut hasher = DefaultHasher::new();
+    (mutant.name, &check.id).hash(&mut hasher);
+    hasher.finish().is_multiple_of(one_of)
 }
 
 impl<'m> Matrix<'m> {
-    /// Holds all trials; progress goes to standard error.
-    pub(crate) async fn of(mutants: &'m [Mutant], reach: Reach, recorded: &Recorded) -> Self {
+    /// Holds the trials of the mutants that `wanted` picks; progress goes to standard error.
+    pub(crate) async fn of(
+        mutants: &'m [Mutant],
+        wanted: impl Fn(&Mutant) -> bool,
+        reach: Reach,
+        recorded: &Recorded,
+    ) -> Self {
         // those that wait for expiry begin first
-        let mut order: Vec<usize> = (0..mutants.len()).collect();
+        let mut order: Vec<usize> = (0..mutants.len()).filter(|number| wanted(&mutants[*number])).collect();
         order.sort_by_key(|number| !mutants[*number].patient);
         let trials = order.into_iter().map(|number| async move {
             let started = std::time::Instant::now();
-            let checks = meets(&mutants[number], number, reach, recorded);
-            let outcome = trial(Some(&mutants[number]), checks).await;
+            let checks = meets(&mutants[number], reach, recorded);
+            let outcome = trial(&mutants[number], checks).await;
             eprintln!(
                 "{:<44} {:>3} checks, {:>2} failed, {:>5.1} s",
                 mutants[number].name,
@@ -113,6 +147,22 @@ impl<'m> Matrix<'m> {
             stream::iter(trials).buffer_unordered(AT_ONCE).collect().await;
         outcomes.sort_by_key(|(number, _)| *number);
         Self(outcomes.into_iter().map(|(number, outcome)| (&mutants[number], outcome)).collect())
+    }
+
+    /// This matrix, and of the mutants that were not on trial what is recorded.
+    pub(crate) fn completed(self, mutants: &'m [Mutant], recorded: &Recorded) -> Self {
+        let tried = self.0.into_iter().map(|(mutant, outcome)| (mutant.name, outcome));
+        let mut tried: BTreeMap<&str, Outcome> = tried.collect();
+        let outcome = |mutant: &'m Mutant| {
+            let outcome = tried.remove(mutant.name).unwrap_or_else(|| recorded.outcome(mutant.name));
+            (mutant, outcome)
+        };
+        Self(mutants.iter().map(outcome).collect())
+    }
+
+    /// Whether every mutant has been on trial, now or when this was recorded: every one of them was caught by something.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.0.iter().all(|(_, outcome)| !outcome.failed.is_empty())
     }
 
     /// What is wrong with mutants or checks; nothing is how it should be.
@@ -163,7 +213,7 @@ impl<'m> Matrix<'m> {
 }
 
 fn section(mutant: &Mutant) -> &'static str {
-    catalogue::requirement(mutant.breaks).map_or("", catalogue::Requirement::section)
+    catalogue::requirement(mutant.breaks).map_or("", Requirement::section)
 }
 
 fn write_mutant(text: &mut String, mutant: &Mutant, outcome: &Outcome) {

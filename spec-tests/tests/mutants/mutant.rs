@@ -29,7 +29,7 @@ pub(crate) struct Mutant {
     pub(crate) what: &'static str,
     pub(crate) way: Way,
     /// Variables of the server's environment.
-    pub(crate) settings: Vec<(&'static str, u64)>,
+    pub(crate) settings: Vec<(&'static str, String)>,
     /// The checks that wait for expiry are held against it too.
     pub(crate) patient: bool,
     pub(crate) affected: Vec<Affected>,
@@ -67,8 +67,8 @@ impl Mutant {
     }
 
     /// With this variable in the server's environment.
-    pub(crate) fn with(mut self, variable: &'static str, value: u64) -> Self {
-        self.settings.push((variable, value));
+    pub(crate) fn with(mut self, variable: &'static str, value: impl ToString) -> Self {
+        self.settings.push((variable, value.to_string()));
         self
     }
 }

@@ -10,7 +10,7 @@ use grasp_audit::{Options, Report, Suite};
 use grasp_fixtures::faulty_proxy::{Fate, Heard, Lies, Listening};
 use spec_tests::{Backend, Setup};
 
-use crate::mutant::{Mutant, Way};
+use crate::mutant::{Mutant, Way, proxy};
 
 /// Factor on every wait of the suite. Most mutants are caught at once; what one keeps back for ever is waited for, so
 /// this is as short as a busy machine allows.
@@ -29,6 +29,8 @@ pub(crate) struct Outcome {
     pub(crate) failed: Vec<(String, String)>,
     /// Which could not be carried out, and why.
     pub(crate) errors: Vec<String>,
+    /// Which had nothing to prove.
+    pub(crate) skipped: Vec<String>,
     /// How many there were.
     pub(crate) ran: usize,
 }
@@ -42,15 +44,15 @@ impl Outcome {
                     self.failed.push((check.id, format!("expected {expected}; seen: {seen}")));
                 }
                 Verdict::Error { text } => self.errors.push(format!("{}: {text}", check.id)),
-                Verdict::Pass | Verdict::Skip { .. } | Verdict::Warn { .. } => {}
+                Verdict::Skip { .. } => self.skipped.push(check.id),
+                Verdict::Pass | Verdict::Warn { .. } => {}
             }
         }
     }
 }
 
-/// Holds these checks against the mutant; without one, against the honest server behind a proxy that
-/// hears and holds everything and changes nothing.
-pub(crate) async fn trial(mutant: Option<&Mutant>, checks: Vec<Check>) -> Outcome {
+/// Holds these checks against the mutant.
+pub(crate) async fn trial(mutant: &Mutant, checks: Vec<Check>) -> Outcome {
     let (patient, quick): (Vec<Check>, Vec<Check>) =
         checks.into_iter().partition(|check| check.needs.patient);
     let quick = quick.into_iter().map(|check| check.bound(BOUND)).collect();
@@ -60,7 +62,11 @@ pub(crate) async fn trial(mutant: Option<&Mutant>, checks: Vec<Check>) -> Outcom
     outcome
 }
 
-/// Hears and holds everything, and changes nothing.
+/// No mutant: a proxy that hears and holds everything, and changes nothing.
+pub(crate) fn honest() -> Mutant {
+    proxy("the-honest-proxy", "", "it passes everything on", attentive)
+}
+
 fn attentive() -> Lies {
     Lies::default()
         .request(|_| None)
@@ -70,7 +76,7 @@ fn attentive() -> Lies {
         .relay(|| |_: &Heard| Fate::Pass)
 }
 
-async fn hold(mutant: Option<&Mutant>, checks: Vec<Check>, patient: bool) -> Option<Report> {
+async fn hold(mutant: &Mutant, checks: Vec<Check>, patient: bool) -> Option<Report> {
     if checks.is_empty() {
         return None;
     }
@@ -82,16 +88,15 @@ async fn hold(mutant: Option<&Mutant>, checks: Vec<Check>, patient: bool) -> Opt
             .set("NGIT_PURGATORY_EXPIRY_SECS", EXPIRY.purgatory.as_secs())
             .set("NGIT_NOSTR_REF_EXPIRY_SECS", EXPIRY.nostr_ref.as_secs());
     }
-    for (variable, value) in mutant.iter().flat_map(|mutant| &mutant.settings) {
+    for (variable, value) in &mutant.settings {
         setup = setup.set(variable, value);
     }
-    let lies = match mutant.map(|mutant| (&mutant.way, mutant.name)) {
-        Some((Way::Proxy(lies), _)) => lies(),
-        Some((Way::Fault, name)) => {
-            setup = setup.set("GRASP_FAULT", name);
+    let lies = match &mutant.way {
+        Way::Proxy(lies) => lies(),
+        Way::Fault => {
+            setup = setup.set("GRASP_FAULT", mutant.name);
             Lies::default()
         }
-        None => attentive(),
     };
     let server = setup.start().await;
     let upstream: SocketAddr = server.authority().parse().unwrap();
@@ -106,7 +111,6 @@ async fn hold(mutant: Option<&Mutant>, checks: Vec<Check>, patient: bool) -> Opt
         ..Options::default()
     };
     let report = Suite::of(checks, options).run(&proxy.url).await.expect("the mutant can be reached");
-    let name = mutant.map_or("the honest proxy", |mutant| mutant.name);
-    assert!(!proxy.is_broken(), "{name}: a lie panicked, its message stands above");
+    assert!(!proxy.is_broken(), "{}: a lie panicked, its message stands above", mutant.name);
     Some(report)
 }

@@ -6,12 +6,26 @@ use std::collections::BTreeSet;
 use grasp_audit::specs;
 
 /// Check and reason.
-const UNKILLED: &[(&str, &str)] =
-    &[("G01/relay/rejects-unlisted/listed-default-port", "the service's port is the system's choice")];
+const UNKILLED: &[(&str, &str)] = &[
+    ("G01/relay/rejects-unlisted/listed-default-port", "the service's port is the system's choice"),
+    (
+        "G01/relay/accepts-repository-events/state",
+        "every check that pushes publishes such a state first: a server that refuses it fails them all",
+    ),
+    (
+        "G01/git/push-aligned/round-trip",
+        "every check of git pushes like this and looks at what is there: a server that fails it fails them all",
+    ),
+    (
+        "G01/relay/accepts-related/issue",
+        "most checks of relations file such an issue first: a server that refuses it fails them all",
+    ),
+];
 
 /// Checks that kill no mutant and are not listed; listed ones that do, or that do not exist.
 pub(crate) fn complaints(killed: &BTreeSet<&str>) -> Vec<String> {
-    let examined = specs::all().into_iter().filter(|check| !check.id.starts_with(super::WITHOUT_MUTANTS));
+    let is_left_out = |id: &str| super::WITHOUT_MUTANTS.iter().any(|section| id.starts_with(section));
+    let examined = specs::all().into_iter().filter(|check| !is_left_out(&check.id));
     let checks: BTreeSet<String> = examined.map(|check| check.id).collect();
     let listed = |id: &str| UNKILLED.iter().any(|(known, _)| *known == id);
     let unproved = checks.iter().filter(|id| !killed.contains(id.as_str()) && !listed(id));

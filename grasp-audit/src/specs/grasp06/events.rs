@@ -19,6 +19,7 @@ pub(super) fn checks() -> Vec<Check> {
             named,
         ),
         Check::new(ROW, "separate-tags", "also when each URL has a `clone` tag of its own", separate_tags),
+        Check::new(ROW, "update", "an update (1619) that names it is taken in the same way", update),
         Check::new(ROW, "unnamed", "without a `clone` tag it is refused", unnamed),
         Check::new(
             ROW,
@@ -57,6 +58,12 @@ async fn separate_tags(ctx: Context) -> CheckResult {
     let said = PullRequest::new(&contribution.target, &contribution.tip).draft();
     let said = said.tag(["clone", "https://git.example/x.git"]).tag(["clone", &contribution.url]);
     waits(&ctx, &ctx.sign(&contribution.author, said)).await
+}
+
+async fn update(ctx: Context) -> CheckResult {
+    let contribution = Contribution::to_elsewhere(&ctx).await?;
+    let root = contribution.pull_request(&ctx);
+    waits(&ctx, &ctx.sign(&contribution.author, contribution.said().update_of(&root))).await
 }
 
 /// A pull request with these clone URLs must be refused.

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use grasp_fixtures::keys;
+use nostr::key::PublicKey;
 
 use super::contribution::{Contribution, name_of};
 use crate::check::{Check, CheckResult, expect};
-use crate::context::{Context, refused_push};
+use crate::context::{Context, gone_after, pushed, refused_push};
 use crate::target::url::contribution_path;
 
 const ROW: &str = "G06/push";
@@ -43,6 +44,12 @@ pub(super) fn checks() -> Vec<Check> {
             "other-identifier",
             "to another identifier than the known event names: refused",
             other_identifier,
+        ),
+        Check::new(
+            ROW,
+            "other-identifier-first",
+            "pushed to another identifier before the event: the ref goes when it arrives",
+            other_identifier_first,
         ),
         Check::new(ROW, "deletion", "nobody deletes the ref of a known pull request by a push", deletion),
         Check::new(ROW, "side-by-side", "two pushes to one path at the same time both arrive", side_by_side),
@@ -135,7 +142,7 @@ async fn other_tip_first(ctx: Context) -> CheckResult {
     let pr = contribution.pull_request(&ctx);
     let other = contribution.repository.commit("other", "other\n", &[&contribution.tip]).await?;
     let refspec = format!("{other}:{}", name_of(&pr));
-    crate::context::pushed(ctx.git.push(&contribution.repository, &contribution.url, &[&refspec]).await?)?;
+    pushed(ctx.git.push(&contribution.repository, &contribution.url, &[&refspec]).await?)?;
     ctx.accepted(&pr).await?;
     contribution.is_not_there(&ctx, &pr).await?;
     ctx.not_served(&pr).await?;
@@ -143,43 +150,62 @@ async fn other_tip_first(ctx: Context) -> CheckResult {
     ctx.served_already(&pr).await
 }
 
-/// The URL of somebody else's repository of the same identifier.
-fn elsewhere(ctx: &Context, contribution: &Contribution) -> (String, String) {
-    let path = contribution_path(&ctx.someone().public_key(), &contribution.identifier);
+/// Somebody's repository here, by URL and path.
+fn place_of(ctx: &Context, owner: &PublicKey, identifier: &str) -> (String, String) {
+    let path = contribution_path(owner, identifier);
     (format!("{}{path}", ctx.target.url.base()), path)
 }
 
 async fn other_signer(ctx: Context) -> CheckResult {
     let contribution = Contribution::to_elsewhere(&ctx).await?;
-    let pr = contribution.pull_request(&ctx);
-    ctx.accepted(&pr).await?;
-    let (url, path) = elsewhere(&ctx, &contribution);
-    let refspec = format!("{}:{}", contribution.tip, name_of(&pr));
-    refused_push(ctx.git.push(&contribution.repository, &url, &[&refspec]).await?)?;
-    ctx.ref_becomes(&path, &name_of(&pr), None).await?;
-    ctx.not_served(&pr).await
+    let place = place_of(&ctx, &ctx.someone().public_key(), &contribution.identifier);
+    refused_at(&ctx, &contribution, place).await
 }
 
 async fn other_signer_first(ctx: Context) -> CheckResult {
     let contribution = Contribution::to_elsewhere(&ctx).await?;
-    let pr = contribution.pull_request(&ctx);
-    let (url, path) = elsewhere(&ctx, &contribution);
-    let refspec = format!("{}:{}", contribution.tip, name_of(&pr));
-    crate::context::pushed(ctx.git.push(&contribution.repository, &url, &[&refspec]).await?)?;
-    ctx.accepted(&pr).await?;
-    ctx.ref_becomes(&path, &name_of(&pr), None).await?;
-    ctx.not_served(&pr).await
+    let place = place_of(&ctx, &ctx.someone().public_key(), &contribution.identifier);
+    withdrawn_from(&ctx, &contribution, place).await
 }
 
 async fn other_identifier(ctx: Context) -> CheckResult {
     let contribution = Contribution::to_elsewhere(&ctx).await?;
-    let pr = contribution.pull_request(&ctx);
+    let place = place_of(&ctx, &contribution.author.public_key(), &ctx.other_identifier());
+    refused_at(&ctx, &contribution, place).await
+}
+
+async fn other_identifier_first(ctx: Context) -> CheckResult {
+    let contribution = Contribution::to_elsewhere(&ctx).await?;
+    let place = place_of(&ctx, &contribution.author.public_key(), &ctx.other_identifier());
+    withdrawn_from(&ctx, &contribution, place).await
+}
+
+/// Once the event is known, its data must be refused in this place.
+async fn refused_at(
+    ctx: &Context,
+    contribution: &Contribution,
+    (url, path): (String, String),
+) -> CheckResult {
+    let pr = contribution.pull_request(ctx);
     ctx.accepted(&pr).await?;
-    let path = contribution_path(&contribution.author.public_key(), &ctx.other_identifier());
-    let url = format!("{}{path}", ctx.target.url.base());
     let refspec = format!("{}:{}", contribution.tip, name_of(&pr));
     refused_push(ctx.git.push(&contribution.repository, &url, &[&refspec]).await?)?;
-    ctx.ref_becomes(&path, &name_of(&pr), None).await
+    ctx.ref_becomes(&path, &name_of(&pr), None).await?;
+    ctx.not_served(&pr).await
+}
+
+/// What was pushed to this place before the event must go when that arrives, and serve nothing.
+async fn withdrawn_from(
+    ctx: &Context,
+    contribution: &Contribution,
+    (url, path): (String, String),
+) -> CheckResult {
+    let pr = contribution.pull_request(ctx);
+    let refspec = format!("{}:{}", contribution.tip, name_of(&pr));
+    pushed(ctx.git.push(&contribution.repository, &url, &[&refspec]).await?)?;
+    ctx.accepted(&pr).await?;
+    ctx.ref_becomes(&path, &name_of(&pr), None).await?;
+    ctx.not_served(&pr).await
 }
 
 async fn deletion(ctx: Context) -> CheckResult {
@@ -206,7 +232,7 @@ async fn side_by_side(ctx: Context) -> CheckResult {
         contribution.push(&ctx, &two),
     );
     later?;
-    crate::context::pushed(earlier?)?;
+    pushed(earlier?)?;
     ctx.accepted(&one).await?;
     ctx.served(&one).await?;
     ctx.ref_becomes(&contribution.path, &name_of(&one), Some(&first)).await?;
@@ -217,8 +243,7 @@ async fn expires(ctx: Context) -> CheckResult {
     let contribution = Contribution::to_elsewhere(&ctx).await?;
     let pr = contribution.pull_request(&ctx);
     contribution.push(&ctx, &pr).await?;
-    // a minute for a server that looks once in a while
-    tokio::time::sleep(ctx.expiry.nostr_ref + Duration::from_secs(60)).await;
+    tokio::time::sleep(gone_after(ctx.expiry.nostr_ref)).await;
     contribution.is_not_there(&ctx, &pr).await?;
     let elsewhere = ctx.git.init().await?;
     let fetched = ctx.git.fetch(&elsewhere, &contribution.url, &[&contribution.tip]).await?;

@@ -12,6 +12,8 @@ use crate::nip34::{Coordinate, Identifier, Oid, PullRequest, RefName, State};
 pub struct Lead {
     /// The repository into whose family the objects belong.
     pub repository: Coordinate,
+    /// That is its author's own, and no repository that is hosted here is named (GRASP-06).
+    pub contributed: bool,
     /// What it names, each once.
     pub wanted: Vec<(Oid, RefName)>,
     /// Where that may be, as announcements and the event itself say.
@@ -34,7 +36,8 @@ impl Lead {
                 wanted.push((*oid, name.clone()));
             }
         }
-        Some(Self { repository: family.coordinate(*owner), wanted, servers: clones(family, &people) })
+        let (repository, servers) = (family.coordinate(*owner), clones(family, &people));
+        Some(Self { repository, contributed: false, wanted, servers })
     }
 
     /// Of a pull request or an update: to the servers it names, and to those of the repositories it is for. `contributed`:
@@ -62,7 +65,11 @@ impl Lead {
             }
         }
         let wanted = vec![(tip, RefName::nostr(&pull.id))];
-        Some(Self { repository: repository.or(contributed)?, wanted, servers })
+        let (repository, contributed) = match repository {
+            Some(repository) => (repository, false),
+            None => (contributed?, true),
+        };
+        Some(Self { repository, contributed, wanted, servers })
     }
 }
 

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use grasp_fixtures::faulty_proxy::{Fate, Heard, Lies, Side};
+use grasp_fixtures::faulty_proxy::Lies;
 
-use crate::lie::git::{Remembered, edit_lines, identifier, is_post};
+use crate::lie::git::{edit_lines, identifier, is_post};
 use crate::lie::http::is_git;
-use crate::lie::relay::is_kind;
+use crate::lie::relay::{found_late, is_kind};
 use crate::lie::shadow::{Forgets, STORED, Shows, shadow};
 use crate::mutant::{Mutant, fault, proxy};
 
@@ -28,29 +28,7 @@ pub(super) fn mutants() -> Vec<Mutant> {
             "announcements-found-late",
             ROW,
             "the first question by its id does not find a released announcement",
-            || {
-                let asked = Remembered::default();
-                Lies::default().relay(move || {
-                    let (asked, mut by_id) = (asked.clone(), BTreeSet::new());
-                    move |heard: &Heard| {
-                        let subscription = heard.json[1].as_str().unwrap_or_default();
-                        if heard.verb_of(Side::Client) == "REQ" && heard.json[2]["ids"].is_array() {
-                            by_id.insert(subscription.to_owned());
-                        }
-                        let event = &heard.json[2];
-                        let id = event["id"].as_str().unwrap_or_default();
-                        let first = heard.verb_of(Side::Relay) == "EVENT"
-                            && is_kind(event, 30_617)
-                            && by_id.contains(subscription)
-                            && !asked.has(id);
-                        if first {
-                            asked.note(id);
-                            return Fate::Drop;
-                        }
-                        Fate::Pass
-                    }
-                })
-            },
+            found_late(|event| is_kind(event, 30_617)),
         )
         .affects("G01/git/push-aligned/*", ASKS)
         .affects("G01/purgatory/released/announcement-req", ASKS)

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex};
 
 use grasp_fixtures::faulty_proxy::{Answer, Asked, Fate, Heard, Lies, Side};
 use grasp_fixtures::pkt_line::line;
+use hyper::Method;
 use hyper::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
-use hyper::{Method, Uri};
 
 use crate::lie::git::{
-    Remembered, advertisement, fetch_request, has_line, identifier, is_info_refs, is_post, refusal, version,
-    without,
+    Remembered, advertisement, empty_clone_is_an_error, empty_is_an_error, fetch_request, identifier,
+    is_info_refs, is_post, version, without,
 };
-use crate::lie::http::is_git;
+use crate::lie::http::set_path;
 use crate::lie::relay::{is_kind, tag};
 use crate::mutant::{Mutant, proxy};
 
@@ -66,31 +66,9 @@ fn path(change: fn(&str) -> String) -> impl Fn() -> Lies {
     }
 }
 
-fn set_path(asked: &mut Asked, path: &str) {
-    let query = asked.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    if let Ok(uri) = format!("{path}{query}").parse::<Uri>() {
-        asked.uri = uri;
-    }
-}
-
 /// Answers a request that `which` picks in the server's place.
 fn instead(which: fn(&Asked) -> bool, code: u16) -> impl Fn() -> Lies {
     move || Lies::default().request(move |asked| if which(asked) { status(code) } else { None })
-}
-
-/// Says that an empty repository cannot be read, in this version of the protocol.
-fn empty_is_an_error(which: &'static str) -> impl Fn() -> Lies {
-    move || {
-        Lies::default().body(
-            move |asked, head| {
-                is_git(head) && is_info_refs(asked, "git-upload-pack") && version(asked) == which
-            },
-            |_, _, body| {
-                let empty = String::from_utf8_lossy(body).contains("capabilities^{}");
-                if empty { line("ERR the repository is empty") } else { body.to_vec() }
-            },
-        )
-    }
 }
 
 pub(crate) fn mutants() -> Vec<Mutant> {
@@ -187,30 +165,22 @@ fn protocols() -> Vec<Mutant> {
             "empty-error-v0",
             ROW,
             "an empty repository is an error in protocol v0",
-            empty_is_an_error("0"),
+            empty_is_an_error("0", |_| true),
         )
         .affects("G01/git/wants/advertised-when-empty", "it reads the same advertisement"),
         proxy(
             "empty-error-v1",
             ROW,
             "an empty repository is an error in protocol v1",
-            empty_is_an_error("1"),
+            empty_is_an_error("1", |_| true),
         )
         .affects("G01/git/wants/advertised-when-empty", "it reads the same advertisement"),
-        proxy("empty-error-v2", ROW, "a clone of an empty repository is an error in protocol v2", || {
-            let pushed = Remembered::default();
-            Lies::default().request_body(
-                |asked| is_post(asked, "git-upload-pack") || is_post(asked, "git-receive-pack"),
-                move |asked, body| {
-                    if is_post(asked, "git-receive-pack") {
-                        pushed.note(identifier(asked));
-                    } else if has_line(body, "ref-prefix HEAD") && !pushed.has(&identifier(asked)) {
-                        return Err(refusal("git-upload-pack", "the repository is empty"));
-                    }
-                    Ok(body.to_vec())
-                },
-            )
-        }),
+        proxy(
+            "empty-error-v2",
+            ROW,
+            "a clone of an empty repository is an error in protocol v2",
+            empty_clone_is_an_error(|_| true),
+        ),
         proxy(
             "v0-without-tags",
             ROW,

@@ -33,9 +33,10 @@ pub(crate) fn version(asked: &Asked) -> &str {
     }
 }
 
-/// The identifier in the path, decoded.
+/// The identifier in the path, decoded; also in that of a contributor's repository.
 pub(crate) fn identifier(asked: &Asked) -> String {
-    let name = asked.uri.path().split('/').nth(2).unwrap_or_default();
+    let path = asked.uri.path();
+    let name = path.strip_prefix("/prs").unwrap_or(path).split('/').nth(2).unwrap_or_default();
     percent_decode_str(name.strip_suffix(".git").unwrap_or(name)).decode_utf8_lossy().into_owned()
 }
 
@@ -102,6 +103,17 @@ pub(crate) fn has_line(body: &[u8], beginning: &str) -> bool {
     pkt_line::decode(body).unwrap_or_default().iter().any(|packet| packet.text().starts_with(beginning))
 }
 
+/// Whether an answer to `git-upload-pack` is a list of refs.
+pub(crate) fn is_listing(body: &[u8]) -> bool {
+    let names_an_object = |packet: &Packet| {
+        let text = packet.text();
+        let first = text.split(' ').next().unwrap_or_default();
+        first == "unborn" || first.len() == 40 && first.bytes().all(|digit| digit.is_ascii_hexdigit())
+    };
+    let listed = |packet: &Packet| *packet == Packet::Flush || names_an_object(packet);
+    pkt_line::decode(body).is_ok_and(|packets| packets.iter().all(listed))
+}
+
 /// git's own way to say no inside the protocol.
 pub(crate) fn refusal(service: &str, reason: &str) -> Answer {
     let content_type = match service {
@@ -109,4 +121,37 @@ pub(crate) fn refusal(service: &str, reason: &str) -> Answer {
         _ => "application/x-git-receive-pack-result",
     };
     Answer::new(200, content_type, pkt_line::line(&format!("ERR {reason}")))
+}
+
+/// Says that an empty repository, when `which` picks it, cannot be read in this old version of the protocol.
+pub(crate) fn empty_is_an_error(old: &'static str, which: fn(&Asked) -> bool) -> impl Fn() -> Lies {
+    move || {
+        let picked = move |asked: &Asked, head: &Head| {
+            is_git(head) && is_info_refs(asked, "git-upload-pack") && version(asked) == old && which(asked)
+        };
+        Lies::default().body(picked, |_, _, body| {
+            let empty = String::from_utf8_lossy(body).contains("capabilities^{}");
+            if empty { pkt_line::line("ERR the repository is empty") } else { body.to_vec() }
+        })
+    }
+}
+
+/// Says that a repository that nobody has pushed to, when `which` picks it, cannot be cloned in protocol v2.
+pub(crate) fn empty_clone_is_an_error(which: fn(&Asked) -> bool) -> impl Fn() -> Lies {
+    move || {
+        let pushed = Remembered::default();
+        Lies::default().request_body(
+            move |asked| {
+                which(asked) && (is_post(asked, "git-upload-pack") || is_post(asked, "git-receive-pack"))
+            },
+            move |asked, body| {
+                if is_post(asked, "git-receive-pack") {
+                    pushed.note(identifier(asked));
+                } else if has_line(body, "ref-prefix HEAD") && !pushed.has(&identifier(asked)) {
+                    return Err(refusal("git-upload-pack", "the repository is empty"));
+                }
+                Ok(body.to_vec())
+            },
+        )
+    }
 }

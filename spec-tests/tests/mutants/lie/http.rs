@@ -1,6 +1,7 @@
 //! Lies about HTTP: which answer is which, and bodies that change.
 
 use grasp_fixtures::faulty_proxy::{Asked, Head, Lies};
+use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
 use serde_json::Value;
 
@@ -12,6 +13,14 @@ pub(crate) fn field<'h>(headers: &'h hyper::HeaderMap, name: &str) -> &'h str {
 /// Sets a header field.
 pub(crate) fn set(head: &mut Head, name: &'static str, value: &'static str) {
     head.headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+}
+
+/// Asks for another path, with the query that was asked for.
+pub(crate) fn set_path(asked: &mut Asked, path: &str) {
+    let query = asked.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    if let Ok(uri) = format!("{path}{query}").parse::<Uri>() {
+        asked.uri = uri;
+    }
 }
 
 /// A document for relays or a page for people: an answer at `/`, or any HTML.

@@ -1,9 +1,11 @@
 //! Lies about the relay: what is refused or taken, what questions mean, and what answers say.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use grasp_fixtures::faulty_proxy::{Fate, Heard, Lies, Side};
 use serde_json::{Value, json};
+
+use super::git::Remembered;
 
 /// The first value of every tag of this name.
 pub(crate) fn tags<'e>(event: &'e Value, name: &str) -> impl Iterator<Item = &'e str> {
@@ -77,6 +79,30 @@ pub(crate) fn says(
                     }
                     None => Fate::Pass,
                 }
+            }
+        })
+    }
+}
+
+/// The first question by its id does not find an event that `which` picks.
+pub(crate) fn found_late(which: fn(&Value) -> bool) -> impl Fn() -> Lies {
+    move || {
+        let found = Remembered::default();
+        Lies::default().relay(move || {
+            let (found, mut by_id) = (found.clone(), BTreeSet::new());
+            move |heard: &Heard| {
+                let subscription = heard.json[1].as_str().unwrap_or_default();
+                if heard.verb_of(Side::Client) == "REQ" && heard.json[2]["ids"].is_array() {
+                    by_id.insert(subscription.to_owned());
+                }
+                let event = &heard.json[2];
+                let id = event["id"].as_str().unwrap_or_default();
+                let answers_by_id = heard.verb_of(Side::Relay) == "EVENT" && by_id.contains(subscription);
+                if answers_by_id && which(event) && !found.has(id) {
+                    found.note(id);
+                    return Fate::Drop;
+                }
+                Fate::Pass
             }
         })
     }

@@ -27,7 +27,7 @@ impl Command {
 pub(crate) type States = BTreeMap<String, Vec<BTreeMap<String, String>>>;
 
 /// The commands of a push.
-fn commands(body: &[u8]) -> Vec<Command> {
+pub(crate) fn commands(body: &[u8]) -> Vec<Command> {
     let lines = decode(body).unwrap_or_default();
     let lines = lines.iter().map(Packet::text);
     let commands = lines.filter_map(|line| {
@@ -60,15 +60,44 @@ fn is_report(asked: &Asked, head: &Head) -> bool {
     is_post(asked, "git-receive-pack") && head.status.is_success()
 }
 
+/// Refused refs that are reported as taken, by the path that they were pushed to: a check pushes to its own repositories,
+/// to each one after the other.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Forgiven(Arc<Mutex<BTreeMap<String, Vec<String>>>>);
+
+impl Forgiven {
+    /// Those of the push that begins.
+    pub(crate) fn note(&self, asked: &Asked, picked: impl Iterator<Item = Command>) {
+        let names = picked.map(|command| command.name).collect();
+        self.0.lock().unwrap().insert(asked.uri.path().to_owned(), names);
+    }
+
+    /// The report on it, with `ok` in place of refusals.
+    fn tell(&self, asked: &Asked, body: &[u8]) -> Vec<u8> {
+        let told = self.0.lock().unwrap();
+        let names = told.get(asked.uri.path()).map(Vec::as_slice).unwrap_or_default();
+        edit_report(body, |line| {
+            let refused = line.strip_prefix("ng ").and_then(|rest| rest.split(' ').next());
+            let lied = refused.filter(|name| names.iter().any(|named| named == name));
+            Some(lied.map_or_else(|| line.to_owned(), |name| format!("ok {name}")))
+        })
+    }
+
+    /// Tells it so.
+    pub(crate) fn lies(self) -> Lies {
+        Lies::default().body(is_report, move |asked, _, body| self.tell(asked, body))
+    }
+}
+
 /// Reports refused refs as taken, when `which` picks the command: by it and by what states of the identifier have said.
 /// Nothing changes.
 pub(crate) fn reports_ok(which: fn(&Command, &[BTreeMap<String, String>]) -> bool) -> impl Fn() -> Lies {
     move || {
         let states: Arc<Mutex<States>> = Arc::default();
-        // by path: a check pushes to its own repositories, to each one after the other
-        let lies: Arc<Mutex<BTreeMap<String, Vec<String>>>> = Arc::default();
-        let (stated, told) = (states.clone(), lies.clone());
-        Lies::default()
+        let (stated, forgiven) = (states.clone(), Forgiven::default());
+        forgiven
+            .clone()
+            .lies()
             .relay(move || {
                 let states = states.clone();
                 move |heard: &Heard| {
@@ -85,21 +114,10 @@ pub(crate) fn reports_ok(which: fn(&Command, &[BTreeMap<String, String>]) -> boo
                 move |asked, body| {
                     let stated = stated.lock().unwrap();
                     let known = stated.get(&identifier(asked)).map(Vec::as_slice).unwrap_or_default();
-                    let picked = commands(body).into_iter().filter(|command| which(command, known));
-                    let names = picked.map(|command| command.name).collect();
-                    lies.lock().unwrap().insert(asked.uri.path().to_owned(), names);
+                    forgiven.note(asked, commands(body).into_iter().filter(|command| which(command, known)));
                     Ok(body.to_vec())
                 },
             )
-            .body(is_report, move |asked, _, body| {
-                let told = told.lock().unwrap();
-                let names = told.get(asked.uri.path()).map(Vec::as_slice).unwrap_or_default();
-                edit_report(body, |line| {
-                    let refused = line.strip_prefix("ng ").and_then(|rest| rest.split(' ').next());
-                    let lied = refused.filter(|name| names.iter().any(|named| named == name));
-                    Some(lied.map_or_else(|| line.to_owned(), |name| format!("ok {name}")))
-                })
-            })
     }
 }
 

@@ -84,9 +84,7 @@ fn stays() -> Vec<Mutant> {
             pretends(|event| deletes(event, "a")),
         )
         .affects("G01/purgatory/withdrawn/*", WAITING),
-        fault("retired-is-served", ROW)
-            .affects("G01/purgatory/withdrawn/announcement-by-*", WAITING)
-            .affects("G01/purgatory/withdrawn/announced-again", WAITING),
+        fault("retired-is-served", ROW),
         fault("first-deletion-only", ROW),
         fault("pull-request-refs-stay", ROW),
         fault("refs-stay-when-states-go", ROW),

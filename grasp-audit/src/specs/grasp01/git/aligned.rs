@@ -51,7 +51,12 @@ pub(super) fn checks() -> Vec<Check> {
         Check::new(ROW, "from-shallow-clone", "a push out of a shallow clone is taken", from_shallow_clone),
         Check::new(ROW, "atomic", "`git push --atomic` is taken where the server offers it", atomic),
         Check::new(ROW, "twice-at-once", "two identical pushes that race both succeed", twice_at_once),
-        Check::new(ROW, "repeated", "a push of what is there already succeeds and changes nothing", repeated),
+        Check::new(
+            ROW,
+            "repeated",
+            "to a second push of the same everything is up to date, and nothing changes",
+            repeated,
+        ),
     ]
 }
 
@@ -195,6 +200,8 @@ async fn atomic(ctx: Context) -> CheckResult {
 
 async fn repeated(ctx: Context) -> CheckResult {
     let hosted = ctx.hosted_repository().await?;
-    ctx.push(&hosted, &["--force", "refs/heads/main"]).await?;
+    let again = ctx.push(&hosted, &["--force", "refs/heads/main"]).await?;
+    let nothing_sent = again.terminal().contains("Everything up-to-date");
+    expect(nothing_sent, "the server tells git that everything is up to date", again.terminal())?;
     ctx.shows(&hosted.path, &hosted.main_at(&hosted.tip)).await
 }

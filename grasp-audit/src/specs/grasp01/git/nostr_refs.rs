@@ -6,7 +6,7 @@ use grasp_fixtures::{PullRequest, keys};
 use nostr::event::Event;
 
 use crate::check::{Check, CheckResult, expect};
-use crate::context::{Context, Hosted, pushed, refused_push};
+use crate::context::{Context, Hosted, gone_after, pushed, refused_push};
 
 const ROW: &str = "G01/git/nostr-refs";
 
@@ -246,8 +246,7 @@ async fn expires(ctx: Context) -> CheckResult {
     let hosted = ctx.hosted_repository().await?;
     let (pr, tip) = pull_request(&ctx, &hosted).await?;
     push(&ctx, &hosted, &tip, &pr).await?;
-    // a minute for a server that looks once in a while
-    tokio::time::sleep(ctx.expiry.nostr_ref + Duration::from_secs(60)).await;
+    tokio::time::sleep(gone_after(ctx.expiry.nostr_ref)).await;
     is_not_there(&ctx, &hosted, &pr).await?;
     let elsewhere = ctx.git.init().await?;
     let fetched = ctx.git.fetch(&elsewhere, &hosted.url, &[&tip]).await?;

@@ -4,17 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::waiting::{Kind, Waiting};
 use crate::check::{Check, CheckResult, expect_eq};
-use crate::context::Context;
+use crate::context::{Context, gone_after};
 use crate::target::smart_http::info_refs;
 
 const ROW: &str = "G01/purgatory/expires";
-/// For a server that looks once in a while.
-const MARGIN: Duration = Duration::from_secs(60);
-
-/// When something is gone for sure; a server with short times, set for a test, looks more often than its times.
-fn gone_after(expiry: Duration) -> Duration {
-    expiry + MARGIN.min(expiry)
-}
 const BOUND: Duration = Duration::from_secs(2_400);
 
 pub(super) fn checks() -> Vec<Check> {

@@ -11,7 +11,10 @@ use rand::{Rng as _, SeedableRng as _};
 
 use super::cast::{PEOPLE, PULL_LINES, commit, sign, somebody};
 use super::scenario::{Cast, Character, Deed, Role, START, Scenario, Scene, Setup, domain};
-use crate::nip34::{ANNOUNCEMENT, Coordinate, ISSUE, Identifier, Oid, PATCH, PULL_REQUEST, PULL_REQUEST_UPDATE, RefName, STATE};
+use crate::nip34::{
+    ANNOUNCEMENT, Coordinate, ISSUE, Identifier, Oid, PATCH, PULL_REQUEST, PULL_REQUEST_UPDATE, RefName,
+    STATE,
+};
 use crate::sync::RelayLimits;
 
 /// A repository of the scenario.
@@ -108,7 +111,8 @@ impl Author {
 
     /// Events are dated when they are published, or a little before.
     fn dated(&mut self, at: Duration) -> u64 {
-        let before = if self.chance(5) { self.rng.random_range(0..3_600) } else { self.rng.random_range(0..3) };
+        let before =
+            if self.chance(5) { self.rng.random_range(0..3_600) } else { self.rng.random_range(0..3) };
         START + at.as_secs() - before
     }
 
@@ -119,7 +123,8 @@ impl Author {
             _ => self.rng.random_range(13..=50),
         };
         for _ in 0..self.servers {
-            let bootstrap = if self.chance(25) { vec![self.rng.random_range(0..self.servers)] } else { vec![] };
+            let bootstrap =
+                if self.chance(25) { vec![self.rng.random_range(0..self.servers)] } else { vec![] };
             let setup = Setup {
                 negentropy: !self.chance(25),
                 bootstrap: bootstrap.into_iter().filter(|node| *node != self.cast.len()).collect(),
@@ -229,8 +234,11 @@ impl Author {
             if dev > 0 {
                 refs.insert("refs/heads/dev".parse::<RefName>().unwrap(), commit(line + 1, dev));
             }
-            let mut tags = vec![tag(&["d", coordinate.identifier.as_str()]), tag(&["HEAD", "ref: refs/heads/main"])];
-            tags.extend(refs.iter().map(|(name, oid): (&RefName, &Oid)| tag(&[name.as_str(), &oid.to_string()])));
+            let mut tags =
+                vec![tag(&["d", coordinate.identifier.as_str()]), tag(&["HEAD", "ref: refs/heads/main"])];
+            tags.extend(
+                refs.iter().map(|(name, oid): (&RefName, &Oid)| tag(&[name.as_str(), &oid.to_string()])),
+            );
             let dated = self.dated(at);
             let event = sign(author, dated, STATE, &tags, "");
             let mut to = if self.chance(50) { self.some(&hosts, 1) } else { hosts };
@@ -267,7 +275,14 @@ impl Author {
         }
     }
 
-    fn pull(&mut self, n: usize, author: usize, at: Duration, to: usize, updates: Option<&Event>) -> Arc<Event> {
+    fn pull(
+        &mut self,
+        n: usize,
+        author: usize,
+        at: Duration,
+        to: usize,
+        updates: Option<&Event>,
+    ) -> Arc<Event> {
         let coordinate = self.projects[n].coordinate.clone();
         self.pulls += 1;
         let tip = commit(self.pulls, 1);
@@ -363,7 +378,8 @@ impl Author {
             let longest = if self.chance(30) { 7_200 } else { 180 };
             let back = self.soon(at, longest);
             // Sometimes one is alone.
-            let all = if self.chance(20) { (0..nodes).filter(|node| *node != one).collect() } else { vec![other] };
+            let all =
+                if self.chance(20) { (0..nodes).filter(|node| *node != one).collect() } else { vec![other] };
             for other in all {
                 self.scene(at, Deed::Cut(one, other));
                 self.scene(back, Deed::Mend(one, other));

@@ -61,7 +61,8 @@ pub(super) fn matches(filter: &Filter, event: &Event) -> bool {
         && filter.since.is_none_or(|since| event.created_at >= since)
         && filter.until.is_none_or(|until| event.created_at <= until)
         && filter.generic_tags.iter().all(|(letter, values)| {
-            let named = |tag: &[String]| tag[0] == letter.as_str() && tag.get(1).is_some_and(|v| values.contains(v));
+            let named =
+                |tag: &[String]| tag[0] == letter.as_str() && tag.get(1).is_some_and(|v| values.contains(v));
             tags(event).any(named)
         })
 }

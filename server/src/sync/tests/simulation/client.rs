@@ -23,10 +23,14 @@ impl World {
     /// Begins to connect.
     pub(super) fn dial(&mut self, node: usize, url: &RelayUrl) {
         let Some(relay) = self.by_url.get(url).copied() else {
-            return self.report(node, None, Input::Disconnected {
-                relay: url.clone(),
-                why: Unreachable::Failed("no such name".to_owned()),
-            });
+            return self.report(
+                node,
+                None,
+                Input::Disconnected {
+                    relay: url.clone(),
+                    why: Unreachable::Failed("no such name".to_owned()),
+                },
+            );
         };
         let Some(server) = &mut self.nodes[node].server else { return };
         let link = Link {
@@ -140,7 +144,13 @@ impl World {
     }
 
     /// Opens what the planner has asked for.
-    pub(super) fn open(&mut self, id: LinkId, subscription: SubscriptionId, mode: Mode, filters: Vec<Filter>) {
+    pub(super) fn open(
+        &mut self,
+        id: LinkId,
+        subscription: SubscriptionId,
+        mode: Mode,
+        filters: Vec<Filter>,
+    ) {
         let work = match mode {
             Mode::Live => Work::Live(Reading::live(filters.clone())),
             Mode::Historic => Work::Page(Reading::page(filters[0].clone())),
@@ -258,7 +268,8 @@ impl World {
     fn hear_event(&mut self, id: LinkId, name: Name, event: Arc<Event>) {
         let Some(link) = self.links.get_mut(&id) else { return };
         let Some(route) = link.routes.get_mut(&name) else { return };
-        let (Work::Live(reading) | Work::Page(reading) | Work::Fetch { reading, .. }) = &mut route.work else {
+        let (Work::Live(reading) | Work::Page(reading) | Work::Fetch { reading, .. }) = &mut route.work
+        else {
             return;
         };
         match reading.take(&event) {
@@ -330,7 +341,9 @@ impl World {
         for name in names {
             let Some(route) = self.links.get(&id).and_then(|link| link.routes.get(&name)) else { continue };
             let error = match route.work {
-                Work::Reconcile { rounds: 1 } => RetrievalError::Unreconciled(format!("silent for {first:?}")),
+                Work::Reconcile { rounds: 1 } => {
+                    RetrievalError::Unreconciled(format!("silent for {first:?}"))
+                }
                 _ => RetrievalError::Silent(silence),
             };
             self.fails(id, name, error);

@@ -9,6 +9,7 @@ use nostr::filter::Filter;
 use nostr::key::PublicKey;
 
 use super::cast::{closure, is_true, matches};
+use crate::admission::archive::Archive;
 use crate::admission::deletion::{Targets, foreign_only};
 use crate::admission::related::{Address, Relations, opens_doors, unrelated};
 use crate::admission::{Decision, Family, Hosted, decide};
@@ -94,7 +95,11 @@ impl House {
     }
 
     /// Whether the repository of this name is here for those who fetch, and what it has of these objects.
-    pub(super) fn serves_objects(&self, repository: &Coordinate, oids: &BTreeSet<Oid>) -> Option<BTreeSet<Oid>> {
+    pub(super) fn serves_objects(
+        &self,
+        repository: &Coordinate,
+        oids: &BTreeSet<Oid>,
+    ) -> Option<BTreeSet<Oid>> {
         let family = self.families.get(&repository.identifier)?;
         let here = family.is_hosted(&repository.owner).then(|| self.objects.get(&repository.identifier));
         here.map(|here| here.map(|here| oids.intersection(here).copied().collect()).unwrap_or_default())
@@ -127,7 +132,15 @@ impl House {
         let invalid = |error: &dyn std::fmt::Display| Some(Err(Answer::no(format!("invalid: {error}"))));
         let decision = if event.kind == ANNOUNCEMENT {
             match Announcement::from_event(event) {
-                Ok(new) => decide::announcement(&self.family(&new.identifier), &new, &self.service).decision,
+                Ok(new) => {
+                    decide::announcement(
+                        &self.family(&new.identifier),
+                        &new,
+                        &self.service,
+                        &Archive::default(),
+                    )
+                    .decision
+                }
                 Err(error) => return invalid(&error),
             }
         } else if event.kind == STATE {
@@ -176,17 +189,25 @@ impl House {
 
     fn is_related(&self, event: &Event) -> bool {
         let relations = Relations::of(event);
-        let served = |named: &Coordinate| self.directory.standing(named).is_some_and(|standing| standing.served);
+        let served =
+            |named: &Coordinate| self.directory.standing(named).is_some_and(|standing| standing.served);
         let opens = |id: &EventId| self.served.get(id).is_some_and(|event| opens_doors(event.kind));
         relations.repositories.iter().any(served)
             || relations.events.iter().any(opens)
             || relations.addresses.iter().any(|address| self.by_address.get(address).is_some_and(opens))
             || self.naming.contains_key(&event.id)
-            || Address::of(event).is_some_and(|address| self.naming_address.contains_key(&address.to_string()))
+            || Address::of(event)
+                .is_some_and(|address| self.naming_address.contains_key(&address.to_string()))
     }
 
     /// Takes an event in, as the funnel does.
-    pub(super) fn admit(&mut self, event: &Arc<Event>, synced: bool, now: u64, news: &SelfSubscriber) -> Answer {
+    pub(super) fn admit(
+        &mut self,
+        event: &Arc<Event>,
+        synced: bool,
+        now: u64,
+        news: &SelfSubscriber,
+    ) -> Answer {
         let known = if self.served.contains_key(&event.id) { "duplicate: known" } else { PURGATORY_MESSAGE };
         match self.judge(event, synced, now) {
             None => return Answer::yes(known),
@@ -229,7 +250,7 @@ impl House {
     fn announce(&mut self, event: &Arc<Event>, synced: bool, now: u64, news: &SelfSubscriber) {
         let Ok(new) = Announcement::from_event(event) else { return };
         let family = self.family(&new.identifier);
-        let judged = decide::announcement(&family, &new, &self.service);
+        let judged = decide::announcement(&family, &new, &self.service, &Archive::default());
         if judged.retires {
             self.retire(&new, news);
         }
@@ -244,7 +265,8 @@ impl House {
     fn retire_if_moved(&mut self, event: &Event, now: u64, news: &SelfSubscriber) {
         let Ok(new) = Announcement::from_event(event) else { return };
         let retires = self.door(event, true, now).is_ok()
-            && decide::announcement(&self.family(&new.identifier), &new, &self.service).retires;
+            && decide::announcement(&self.family(&new.identifier), &new, &self.service, &Archive::default())
+                .retires;
         if retires {
             self.retire(&new, news);
             self.settle(&new.identifier, news);
@@ -256,7 +278,8 @@ impl House {
         let Some(family) = self.families.get_mut(&new.identifier) else { return };
         let announced = family.announcements.remove(&new.author).unwrap_or_default();
         let stated = family.states.remove(&new.author).unwrap_or_default();
-        let announced = [announced.served, announced.waiting].map(|slot| slot.map(|known| known.announcement.id));
+        let announced =
+            [announced.served, announced.waiting].map(|slot| slot.map(|known| known.announcement.id));
         let stated = [stated.served, stated.waiting].map(|slot| slot.map(|state| state.id));
         for id in announced.iter().flatten() {
             self.deleted.insert((new.author, *id));
@@ -281,7 +304,8 @@ impl House {
 
     /// A repository is new here: served pull requests that name it get their ref.
     fn welcome(&mut self, repository: &Coordinate) {
-        let hosted = self.families.get(&repository.identifier).is_some_and(|f| f.is_hosted(&repository.owner));
+        let hosted =
+            self.families.get(&repository.identifier).is_some_and(|f| f.is_hosted(&repository.owner));
         let here = self.objects.get(&repository.identifier);
         let (true, Some(here)) = (hosted, here) else { return };
         let refs = self.refs.entry(repository.clone()).or_default();
@@ -316,7 +340,7 @@ impl House {
                 let slot = family.announcements.entry(event.pubkey).or_default();
                 old = slot.waiting.take().map(|waiting| waiting.announcement.id);
                 let place = if served { &mut slot.served } else { &mut slot.waiting };
-                *place = Some(Hosted::new(announcement, service));
+                *place = Some(Hosted::new(announcement, service, &Archive::default()));
             } else if let Ok(state) = State::from_event(event) {
                 let slot = family.states.entry(event.pubkey).or_default();
                 old = slot.waiting.take().map(|waiting| waiting.id);
@@ -456,7 +480,8 @@ impl House {
         let current = self.refs.get(repository).map(|known| known.refs.clone()).unwrap_or_default();
         let names: BTreeSet<&RefName> =
             current.keys().filter(|name| name.is_in_state()).chain(refs.keys()).collect();
-        let value = |map: &BTreeMap<RefName, Oid>, name: &RefName| map.get(name).copied().unwrap_or(Oid::ZERO);
+        let value =
+            |map: &BTreeMap<RefName, Oid>, name: &RefName| map.get(name).copied().unwrap_or(Oid::ZERO);
         let command = |name: &RefName| RefCommand {
             name: name.clone(),
             old: value(&current, name),
@@ -464,7 +489,13 @@ impl House {
         };
         let commands: Vec<RefCommand> = names.into_iter().map(command).collect();
         let events = BTreeMap::new();
-        let facts = PushFacts { family, owner: &repository.owner, current: &current, events: &events };
+        let facts = PushFacts {
+            family,
+            owner: &repository.owner,
+            current: &current,
+            events: &events,
+            read_only_archive: false,
+        };
         if authorize(&facts, &commands).promotes.is_none() {
             return false;
         }
@@ -493,7 +524,13 @@ impl House {
         });
         let current = self.refs.get(repository).map(|known| known.refs.clone()).unwrap_or_default();
         let events = BTreeMap::from([(*id, named)]);
-        let facts = PushFacts { family, owner: &repository.owner, current: &current, events: &events };
+        let facts = PushFacts {
+            family,
+            owner: &repository.owner,
+            current: &current,
+            events: &events,
+            read_only_archive: false,
+        };
         let ruling = authorize(&facts, &[RefCommand { name: RefName::nostr(id), old: Oid::ZERO, new: tip }]);
         self.uploads.extend(ruling.unsigned.iter().copied());
         let signed: Vec<Oid> = ruling.signed.iter().map(|(_, tip)| *tip).collect();
@@ -514,18 +551,22 @@ impl House {
     }
 
     /// What was fetched lands as far as it completes something; returns how many events that was.
-    pub(super) fn land(&mut self, identifier: &Identifier, parts: &BTreeSet<Oid>, news: &SelfSubscriber) -> usize {
+    pub(super) fn land(
+        &mut self,
+        identifier: &Identifier,
+        parts: &BTreeSet<Oid>,
+        news: &SelfSubscriber,
+    ) -> usize {
         let Some(family) = self.families.get(identifier) else { return 0 };
         let here = self.objects.entry(identifier.clone()).or_default();
         let has = |oid: &Oid| here.contains(oid) || parts.contains(oid);
         let states = family.states.values().filter_map(|slot| slot.waiting.as_ref());
         let states = states.map(|state| (state.id, state.refs.values().copied().collect::<BTreeSet<_>>()));
         let pulls = family.pulls.values().map(|pull| (pull.id, pull.tip.into_iter().collect()));
-        let complete: Vec<(EventId, BTreeSet<Oid>)> = states
-            .chain(pulls)
-            .filter(|(_, oids)| !oids.is_empty() && oids.iter().all(has))
-            .collect();
-        let tips: BTreeSet<Oid> = complete.iter().flat_map(|(_, oids)| oids.intersection(parts).copied()).collect();
+        let complete: Vec<(EventId, BTreeSet<Oid>)> =
+            states.chain(pulls).filter(|(_, oids)| !oids.is_empty() && oids.iter().all(has)).collect();
+        let tips: BTreeSet<Oid> =
+            complete.iter().flat_map(|(_, oids)| oids.intersection(parts).copied()).collect();
         if complete.is_empty() {
             return 0;
         }
@@ -575,7 +616,9 @@ impl House {
         if let Some(waiting) = self.purgatory.iter().find(|waiting| !is_true(&waiting.event)) {
             return Some(format!("a forged event waits: {}", waiting.event.id));
         }
-        if let Some(waiting) = self.purgatory.iter().find(|waiting| self.served.contains_key(&waiting.event.id)) {
+        if let Some(waiting) =
+            self.purgatory.iter().find(|waiting| self.served.contains_key(&waiting.event.id))
+        {
             return Some(format!("an event is served and waits: {}", waiting.event.id));
         }
         for event in self.served.values() {

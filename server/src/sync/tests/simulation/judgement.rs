@@ -214,8 +214,9 @@ impl World {
     /// Events that were deleted, or name what was.
     fn deleted(&self) -> HashSet<EventId> {
         let requests = self.published.iter().filter(|event| event.kind == Kind::EventDeletion);
-        let mut deleted: HashSet<EventId> =
-            requests.flat_map(|request| [request.id].into_iter().chain(Relations::of(request).events)).collect();
+        let mut deleted: HashSet<EventId> = requests
+            .flat_map(|request| [request.id].into_iter().chain(Relations::of(request).events))
+            .collect();
         let naming = |event: &&Arc<Event>| Relations::of(event).events.iter().any(|id| deleted.contains(id));
         let naming: Vec<EventId> = self.published.iter().filter(naming).map(|event| event.id).collect();
         deleted.extend(naming);
@@ -268,12 +269,11 @@ impl World {
     fn disagreement(&self) -> Option<String> {
         let deleted = self.deleted();
         for (repository, nodes) in self.repositories() {
-            let views: Vec<View> =
-                nodes.iter().map(|node| self.view(*node, &repository, &deleted)).collect();
+            let views: Vec<View> = nodes.iter().map(|node| self.view(*node, &repository, &deleted)).collect();
             for (n, one) in nodes.iter().enumerate() {
                 for (m, other) in nodes.iter().enumerate().skip(n + 1) {
-                    let mutual = self.is_asked(*one, *other, &repository)
-                        && self.is_asked(*other, *one, &repository);
+                    let mutual =
+                        self.is_asked(*one, *other, &repository) && self.is_asked(*other, *one, &repository);
                     if !mutual || views[n] == views[m] {
                         continue;
                     }

@@ -91,7 +91,8 @@ fn play_all(first: u64, histories: u64, breakage: Option<Breakage>) -> (Sum, Opt
 
 #[test]
 fn after_the_storm_everybody_agrees() {
-    let (first, histories) = (number("SIM_FIRST_SEED").unwrap_or(1), number("SIM_HISTORIES").unwrap_or(HISTORIES));
+    let (first, histories) =
+        (number("SIM_FIRST_SEED").unwrap_or(1), number("SIM_HISTORIES").unwrap_or(HISTORIES));
     let begun = Instant::now();
     let (sum, failed) = play_all(first, histories, None);
     let seconds = begun.elapsed().as_secs_f64();

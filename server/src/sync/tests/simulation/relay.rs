@@ -141,7 +141,8 @@ impl World {
         if self.scenario.cast[node].limits.negentropy == Some(false) {
             return match self.rng.random_range(0..3) {
                 0 => self.answer(id, Message::Notice("ERROR: unknown message type NEG-OPEN".to_owned())),
-                1 => self.answer(id, Message::Closed { name, reason: "blocked: no negentropy here".to_owned() }),
+                1 => self
+                    .answer(id, Message::Closed { name, reason: "blocked: no negentropy here".to_owned() }),
                 _ => {}
             };
         }
@@ -222,7 +223,8 @@ impl World {
             }
             Character::Foreign => {
                 let other = |event: &&Arc<Event>| !filters.iter().any(|filter| matches(filter, event));
-                let others: Vec<Arc<Event>> = self.published.iter().filter(other).take(150).cloned().collect();
+                let others: Vec<Arc<Event>> =
+                    self.published.iter().filter(other).take(150).cloned().collect();
                 let events = others.into_iter().cycle().take(self.rng.random_range(0..150)).collect();
                 self.give(id, name, events);
                 self.answer(id, Message::Eose { name });

@@ -107,11 +107,23 @@ impl Cast {
 #[derive(Debug, Clone)]
 pub(super) enum Deed {
     /// Somebody publishes an event at some nodes.
-    Publish { event: Arc<Event>, to: Vec<usize> },
+    Publish {
+        event: Arc<Event>,
+        to: Vec<usize>,
+    },
     /// Somebody pushes branches.
-    Push { repository: Coordinate, refs: BTreeMap<RefName, Oid>, to: usize },
+    Push {
+        repository: Coordinate,
+        refs: BTreeMap<RefName, Oid>,
+        to: usize,
+    },
     /// Somebody pushes a pull request's data.
-    PushPull { repository: Coordinate, id: EventId, tip: Oid, to: usize },
+    PushPull {
+        repository: Coordinate,
+        id: EventId,
+        tip: Oid,
+        to: usize,
+    },
     Crash(usize),
     Start(usize),
     /// No way leads from one to the other.
@@ -152,7 +164,12 @@ impl fmt::Display for Deed {
                 write!(f, "a push to {} at {to}: {}", repository.identifier, refs.join(" "))
             }
             Self::PushPull { repository, id, to, .. } => {
-                write!(f, "a push for pull request {} to {} at {to}", &id.to_hex()[..8], repository.identifier)
+                write!(
+                    f,
+                    "a push for pull request {} to {} at {to}",
+                    &id.to_hex()[..8],
+                    repository.identifier
+                )
             }
             Self::Crash(node) => write!(f, "{node} crashes"),
             Self::Start(node) => write!(f, "{node} starts"),

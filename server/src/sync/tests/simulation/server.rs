@@ -109,7 +109,8 @@ impl World {
         let house = &self.nodes[node].house;
         let served = house.served.values();
         let announced = served.clone().filter_map(|event| Announcement::from_event(event).ok());
-        let mut inputs: Vec<Input> = announced.map(|known| self_subscriber::repository(&known, true)).collect();
+        let mut inputs: Vec<Input> =
+            announced.map(|known| self_subscriber::repository(&known, true)).collect();
         let mut waiting: Vec<&Event> = house.purgatory.iter().map(|waiting| &waiting.event).collect();
         waiting.sort_by_key(|event| event.id);
         let waiting = waiting.into_iter().filter_map(|event| Announcement::from_event(event).ok());
@@ -163,7 +164,8 @@ impl World {
     }
 
     fn act(&mut self, node: usize, action: Action) {
-        let link = |world: &Self, relay: &RelayUrl| world.nodes[node].server.as_ref()?.links.get(relay).copied();
+        let link =
+            |world: &Self, relay: &RelayUrl| world.nodes[node].server.as_ref()?.links.get(relay).copied();
         match action {
             Action::Connect { relay } => self.dial(node, &relay),
             Action::Disconnect { relay, .. } => {
@@ -336,7 +338,7 @@ impl World {
                 .collect();
             Lead::of_pull(&pull, &families, None)?
         };
-        let Lead { repository, mut wanted, mut servers } = lead;
+        let Lead { repository, mut wanted, mut servers, contributed: _ } = lead;
         let here = house.objects.get(&repository.identifier);
         let parts = self.nodes[node].server.as_ref().and_then(|s| s.parts.get(&repository.identifier));
         let has = |oids: Option<&BTreeSet<Oid>>, oid: &Oid| oids.is_some_and(|oids| oids.contains(oid));
@@ -370,7 +372,10 @@ impl World {
                 HuntAction::Abandon { fetch } => {
                     let Some(server) = &mut self.nodes[node].server else { return };
                     if server.running.remove(&fetch).is_some() {
-                        self.tell_hunt(node, HuntInput::Fetched { fetch, here: Vec::new(), end: End::Answered });
+                        self.tell_hunt(
+                            node,
+                            HuntInput::Fetched { fetch, here: Vec::new(), end: End::Answered },
+                        );
                     }
                 }
             }
@@ -385,11 +390,16 @@ impl World {
         }
         let Some(server) = &mut self.nodes[node].server else { return };
         server.running.insert(fetch, job);
-        if let Err((rule, how)) = server.watch.runs(&server.running.values().map(|j| (&j.repository, &j.server)).collect::<Vec<_>>()) {
+        if let Err((rule, how)) = server
+            .watch
+            .runs(&server.running.values().map(|j| (&j.repository, &j.server)).collect::<Vec<_>>())
+        {
             self.complain(rule, format!("{node}: {how}"));
         }
         let (wait, end) = match self.host(&from).map(|host| &self.scenario.cast[host].role) {
-            Some(Role::Server(_)) if self.rng.random_ratio(1, 20) && !self.calm => (100, Some(End::RateLimited)),
+            Some(Role::Server(_)) if self.rng.random_ratio(1, 20) && !self.calm => {
+                (100, Some(End::RateLimited))
+            }
             Some(Role::Server(_)) => (self.rng.random_range(20..3_000), None),
             Some(Role::Other(Character::Mute | Character::Slow)) => (120_000, Some(End::Failed)),
             Some(Role::Other(Character::Doorkeeper)) => (100, Some(End::RateLimited)),
@@ -407,7 +417,9 @@ impl World {
 
     /// A fetch is over: at the other end's fault, or with what it has.
     pub(super) fn fetched(&mut self, node: usize, fetch: FetchId, end: Option<End>) {
-        let Some(job) = self.nodes[node].server.as_ref().and_then(|server| server.running.get(&fetch)) else { return };
+        let Some(job) = self.nodes[node].server.as_ref().and_then(|server| server.running.get(&fetch)) else {
+            return;
+        };
         let (repository, oids) = (job.repository.clone(), job.oids.clone());
         let from = self.host(&job.server).filter(|from| self.nodes[*from].up && !self.is_cut(node, *from));
         let brought = end.is_none().then(|| {

@@ -53,12 +53,17 @@ fn shrink(scenario: Scenario, rule: &str, breakage: Option<Breakage>) -> Scenari
 pub(super) fn tell(seed: u64, breakage: Option<Breakage>) -> String {
     let scenario = author::write(seed);
     let Some(complaint) = play(&Arc::new(scenario.clone()), breakage, false).complaint else {
-        return format!("seed {seed} does not fail when it is played again: something is not a matter of the seed");
+        return format!(
+            "seed {seed} does not fail when it is played again: something is not a matter of the seed"
+        );
     };
     let smallest = Arc::new(shrink(scenario, complaint.rule, breakage));
     let outcome = play(&smallest, breakage, true);
-    let script: Vec<String> =
-        smallest.script.iter().map(|scene| format!("  {:>10.3} s  {}", scene.at.as_secs_f64(), scene.deed)).collect();
+    let script: Vec<String> = smallest
+        .script
+        .iter()
+        .map(|scene| format!("  {:>10.3} s  {}", scene.at.as_secs_f64(), scene.deed))
+        .collect();
     let roles: Vec<String> =
         smallest.cast.iter().enumerate().map(|(node, cast)| format!("  {node}: {cast:?}")).collect();
     let from = outcome.log.len().saturating_sub(TOLD);

@@ -63,20 +63,13 @@ fn within(times: &mut VecDeque<Millis>, now: Millis, window: Duration) -> usize 
 
 impl Watch {
     pub(super) fn new(started: Millis) -> Self {
-        Self {
-            started,
-            peers: BTreeMap::new(),
-            fetches: HashMap::new(),
-            most_questions: 0,
-            most_attempts: 0,
-        }
+        Self { started, peers: BTreeMap::new(), fetches: HashMap::new(), most_questions: 0, most_attempts: 0 }
     }
 
     /// The planner is about to be told.
     pub(super) fn heard(&mut self, input: &Input, now: Millis) {
-        let busy = |reason: &str| {
-            (Refusal::of(reason) == Refusal::RateLimited).then(|| now + RATE_LIMIT_PAUSE.0)
-        };
+        let busy =
+            |reason: &str| (Refusal::of(reason) == Refusal::RateLimited).then(|| now + RATE_LIMIT_PAUSE.0);
         match input {
             Input::Connected { relay } => {
                 let peer = self.peers.entry(relay.clone()).or_default();
@@ -134,7 +127,10 @@ impl Watch {
                 let attempts = within(&mut peer.attempts, now, HOUR);
                 self.most_attempts = self.most_attempts.max(attempts);
                 if attempts > ATTEMPTS_AN_HOUR {
-                    return Err(("attempts have their pace", format!("{attempts} within an hour at {relay}")));
+                    return Err((
+                        "attempts have their pace",
+                        format!("{attempts} within an hour at {relay}"),
+                    ));
                 }
             }
             Action::Disconnect { relay, .. } => {
@@ -147,7 +143,9 @@ impl Watch {
                     peer.open.remove(subscription);
                 }
             }
-            Action::Subscribe { relay, subscription, mode, .. } => self.ask(relay, *subscription, *mode, now)?,
+            Action::Subscribe { relay, subscription, mode, .. } => {
+                self.ask(relay, *subscription, *mode, now)?
+            }
             Action::Negotiate { relay, subscription, .. } => {
                 self.ask(relay, *subscription, Mode::Historic, now)?;
             }

@@ -24,19 +24,43 @@ pub(super) enum Way {
 /// A message.
 #[derive(Debug, Clone)]
 pub(super) enum Message {
-    Req { name: Name, filters: Arc<[Filter]> },
-    Close { name: Name },
+    Req {
+        name: Name,
+        filters: Arc<[Filter]>,
+    },
+    Close {
+        name: Name,
+    },
     /// A reconciliation, with everything that is here of the filter. What the `negentropy` crate makes of that in a few
     /// rounds is one message each way.
-    NegOpen { name: Name, filter: Box<Filter>, held: Vec<EventId> },
-    NegAgain { name: Name },
+    NegOpen {
+        name: Name,
+        filter: Box<Filter>,
+        held: Vec<EventId>,
+    },
+    NegAgain {
+        name: Name,
+    },
     AuthAnswer,
     /// Events of one subscription, one after the other.
-    Events { name: Name, events: Vec<Arc<Event>> },
-    Eose { name: Name },
-    Closed { name: Name, reason: String },
+    Events {
+        name: Name,
+        events: Vec<Arc<Event>>,
+    },
+    Eose {
+        name: Name,
+    },
+    Closed {
+        name: Name,
+        reason: String,
+    },
     /// What a reconciliation says that we lack: these, and so many more; or that another round is needed.
-    Neg { name: Name, need: Vec<EventId>, more: usize, again: bool },
+    Neg {
+        name: Name,
+        need: Vec<EventId>,
+        more: usize,
+        again: bool,
+    },
     Notice(String),
     Challenge,
     Authenticated,
@@ -64,7 +88,11 @@ pub(super) struct Route {
 pub(super) enum Offer {
     Fetched(Arc<Event>),
     /// It was judged; what follows from that is not drawn yet.
-    Judged { event: Event, before: Before, message: String },
+    Judged {
+        event: Event,
+        before: Before,
+        message: String,
+    },
     /// All before this was judged: then it is to be told.
     Flush(SubscriptionId, Input),
 }

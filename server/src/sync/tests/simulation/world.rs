@@ -44,17 +44,34 @@ pub(super) enum Happening {
     /// The client's end of a connection learns that it is over.
     Ends(LinkId, Unreachable),
     /// A report reaches the engine.
-    Report { node: usize, boot: u64, input: Box<Input> },
+    Report {
+        node: usize,
+        boot: u64,
+        input: Box<Input>,
+    },
     /// Looks after silence on a connection.
     Listen(LinkId),
     /// What was sent when there was no way has waited for long.
     Stalled(LinkId),
     Intake(LinkId),
     /// What was refused before is offered again.
-    Again { node: usize, boot: u64 },
-    Wake { node: usize, boot: u64 },
-    Expire { node: usize },
-    Fetched { node: usize, boot: u64, fetch: FetchId, end: Option<End> },
+    Again {
+        node: usize,
+        boot: u64,
+    },
+    Wake {
+        node: usize,
+        boot: u64,
+    },
+    Expire {
+        node: usize,
+    },
+    Fetched {
+        node: usize,
+        boot: u64,
+        fetch: FetchId,
+        end: Option<End>,
+    },
     /// A node that is not ours does something of itself.
     Whim(usize),
 }
@@ -235,7 +252,10 @@ impl World {
             self.now = time;
             self.happenings += 1;
             if self.happenings > 3_000_000 {
-                return self.complain("a history has an end", format!("three million happenings; the last: {what:?}"));
+                return self.complain(
+                    "a history has an end",
+                    format!("three million happenings; the last: {what:?}"),
+                );
             }
             self.happens(what);
         }

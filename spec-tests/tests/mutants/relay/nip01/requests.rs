@@ -1,8 +1,9 @@
 //! REQ: filters that mean something else.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use grasp_fixtures::faulty_proxy::{Fate, Heard, Lies, Side, Step};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
 use super::ROW;
 use crate::lie::relay::{asks, asks_each};
@@ -167,10 +168,16 @@ pub(super) fn mutants() -> Vec<Mutant> {
                 }
             })
         }),
-        proxy("eose-twice", ROW, "the end of stored events is told twice", || {
+        proxy("eose-twice", ROW, "the end of what is stored about an address is told twice", || {
             Lies::default().relay(|| {
+                let mut by_address = BTreeSet::new();
                 move |heard: &Heard| {
-                    if heard.verb_of(Side::Relay) != "EOSE" {
+                    let subscription = heard.json[1].as_str().unwrap_or_default();
+                    let keys = heard.json[2].as_object().map_or(0, serde_json::Map::len);
+                    if heard.verb_of(Side::Client) == "REQ" && keys == 1 && heard.json[2]["#a"].is_array() {
+                        by_address.insert(subscription.to_owned());
+                    }
+                    if heard.verb_of(Side::Relay) != "EOSE" || !by_address.remove(subscription) {
                         return Fate::Pass;
                     }
                     let again = || Step::ToClient(heard.json.clone());
