@@ -9,10 +9,10 @@ use std::sync::Arc;
 use nostr::event::EventId;
 
 use super::gate::{CommandResult, Gate, Hold, PushGate, Quarantine, RefCommand};
-use super::host::{MAX_HAVES, atomically, failed};
+use super::host::{MAX_HAVES, atomically};
 use crate::authorize::{NamedEvent, Ruling, contribution};
 use crate::house::{House, HouseError};
-use crate::nip34::{Coordinate, Oid, PullRequest, RefName};
+use crate::nip34::{Coordinate, Oid, PullRequest};
 use crate::promotion::meeting::Meeting;
 use crate::purgatory::unsigned::Place;
 
@@ -47,16 +47,7 @@ impl PushGate for Contributions {
     }
 
     async fn judge(&self, repository: &Coordinate, commands: &[RefCommand]) -> (Vec<CommandResult>, Hold) {
-        let hold = Hold::new(self.0.holds.hold(&repository.identifier));
-        let (target, pushed) = (repository.clone(), commands.to_vec());
-        let identifiers = BTreeSet::from([repository.identifier.clone()]);
-        let judged = self.0.operate_on(identifiers, move |house| async move {
-            house.rule_contribution(&target, &pushed).await
-        });
-        match judged.await {
-            Ok(ruling) => (ruling.results, hold),
-            Err(error) => (failed(&error, commands), hold),
-        }
+        self.0.judge(Place::Contributed, repository, commands).await
     }
 
     async fn land(
@@ -66,23 +57,7 @@ impl PushGate for Contributions {
         atomic: bool,
         quarantine: Option<Quarantine>,
     ) -> Vec<CommandResult> {
-        let (target, pushed) = (repository.clone(), commands.to_vec());
-        let identifiers = BTreeSet::from([repository.identifier.clone()]);
-        let landed = self.0.operate_on(identifiers, move |house| async move {
-            let landed = house.land_contribution(&target, &pushed, atomic, quarantine.as_ref()).await;
-            if landed.is_err() {
-                house.undo_adoptions(Some(&target.identifier))?;
-                house.sweep_contributed(&target)?;
-            }
-            landed
-        });
-        match landed.await {
-            Ok(results) => {
-                self.0.spread_all().await;
-                results
-            }
-            Err(error) => failed(&error, commands),
-        }
+        self.0.land(Place::Contributed, repository, commands, atomic, quarantine).await
     }
 }
 
@@ -96,14 +71,13 @@ impl House {
     }
 
     /// Judges a push by what is known now. The caller holds the identifier's lock.
-    async fn rule_contribution(
+    pub(super) async fn rule_contribution(
         &self,
         repository: &Coordinate,
         commands: &[RefCommand],
     ) -> Result<Ruling, HouseError> {
         let refs = self.contributions.snapshot(repository)?;
-        let entries = refs.iter().flat_map(|refs| &refs.refs);
-        let current: BTreeMap<RefName, Oid> = entries.map(|entry| (entry.name.clone(), entry.oid)).collect();
+        let current = refs.map(|refs| refs.values()).unwrap_or_default();
         let mut events = BTreeMap::new();
         for id in commands.iter().filter_map(|command| command.name.nostr_event()) {
             events.insert(id, self.contributed_event(&id, repository).await?);
@@ -126,7 +100,7 @@ impl House {
         }
     }
 
-    async fn land_contribution(
+    pub(super) async fn land_contribution(
         &self,
         repository: &Coordinate,
         commands: &[RefCommand],

@@ -43,17 +43,7 @@ impl PushGate for Host {
     }
 
     async fn judge(&self, repository: &Coordinate, commands: &[RefCommand]) -> (Vec<CommandResult>, Hold) {
-        let hold = Hold::new(self.0.holds.hold(&repository.identifier));
-        let (target, pushed) = (repository.clone(), commands.to_vec());
-        let identifiers = BTreeSet::from([repository.identifier.clone()]);
-        let judged = self.0.operate_on(identifiers, move |house| async move {
-            let (_, ruling) = house.rule(&target, &pushed).await?;
-            Ok(ruling)
-        });
-        match judged.await {
-            Ok(ruling) => (ruling.results, hold),
-            Err(error) => (failed(&error, commands), hold),
-        }
+        self.0.judge(Place::Hosted, repository, commands).await
     }
 
     async fn land(
@@ -63,28 +53,11 @@ impl PushGate for Host {
         atomic: bool,
         quarantine: Option<Quarantine>,
     ) -> Vec<CommandResult> {
-        let (target, pushed) = (repository.clone(), commands.to_vec());
-        let identifier = repository.identifier.clone();
-        let identifiers = BTreeSet::from([identifier.clone()]);
-        let landed = self.0.operate_on(identifiers, move |house| async move {
-            let landed = house.land(&target, &pushed, atomic, quarantine.as_ref()).await;
-            if landed.is_err() {
-                house.undo_adoptions(Some(&identifier))?;
-            }
-            landed
-        });
-        match landed.await {
-            Ok(results) => {
-                self.0.spread_all().await;
-                self.0.start_upkeep(&repository.identifier);
-                results
-            }
-            Err(error) => failed(&error, commands),
-        }
+        self.0.land(Place::Hosted, repository, commands, atomic, quarantine).await
     }
 }
 
-pub(super) fn failed(error: &HouseError, commands: &[RefCommand]) -> Vec<CommandResult> {
+fn failed(error: &HouseError, commands: &[RefCommand]) -> Vec<CommandResult> {
     tracing::error!(%error, "a push could not be judged or landed");
     commands.iter().map(|_| Err(FAILED.to_owned())).collect()
 }
@@ -94,6 +67,63 @@ impl House {
     #[must_use]
     pub fn is_hosted(&self, repository: &Coordinate) -> bool {
         self.directory.read().standing(repository).is_some_and(|standing| standing.hosted)
+    }
+
+    /// Judges a push to a repository of either kind, under the identifier's lock; see [`PushGate::judge`].
+    pub(super) async fn judge(
+        self: &Arc<Self>,
+        place: Place,
+        repository: &Coordinate,
+        commands: &[RefCommand],
+    ) -> (Vec<CommandResult>, Hold) {
+        let hold = Hold::new(self.holds.hold(&repository.identifier));
+        let (target, pushed) = (repository.clone(), commands.to_vec());
+        let identifiers = BTreeSet::from([repository.identifier.clone()]);
+        let judged = self.operate_on(identifiers, move |house| async move {
+            match place {
+                Place::Hosted => Ok(house.rule(&target, &pushed).await?.1),
+                Place::Contributed => house.rule_contribution(&target, &pushed).await,
+            }
+        });
+        match judged.await {
+            Ok(ruling) => (ruling.results, hold),
+            Err(error) => (failed(&error, commands), hold),
+        }
+    }
+
+    /// Lands a push to a repository of either kind, under the identifier's lock; see [`PushGate::land`].
+    pub(super) async fn land(
+        self: &Arc<Self>,
+        place: Place,
+        repository: &Coordinate,
+        commands: &[RefCommand],
+        atomic: bool,
+        quarantine: Option<Quarantine>,
+    ) -> Vec<CommandResult> {
+        let (target, pushed) = (repository.clone(), commands.to_vec());
+        let identifiers = BTreeSet::from([repository.identifier.clone()]);
+        let landed = self.operate_on(identifiers, move |house| async move {
+            let quarantine = quarantine.as_ref();
+            let landed = match place {
+                Place::Hosted => house.land_hosted(&target, &pushed, atomic, quarantine).await,
+                Place::Contributed => house.land_contribution(&target, &pushed, atomic, quarantine).await,
+            };
+            if landed.is_err() {
+                house.undo_adoptions(Some(&target.identifier))?;
+                if place == Place::Contributed {
+                    house.sweep_contributed(&target)?;
+                }
+            }
+            landed
+        });
+        match landed.await {
+            Ok(results) => {
+                self.spread_all().await;
+                self.start_upkeep(&repository.identifier);
+                results
+            }
+            Err(error) => failed(&error, commands),
+        }
     }
 
     /// A repository that is on disk, as somebody who fetches sees it.
@@ -158,8 +188,7 @@ impl House {
             return Ok((family, Ruling { results, ..Ruling::default() }));
         }
         let refs = self.repositories.snapshot(repository)?;
-        let entries = refs.iter().flat_map(|refs| &refs.refs);
-        let current: BTreeMap<RefName, Oid> = entries.map(|entry| (entry.name.clone(), entry.oid)).collect();
+        let current = refs.map(|refs| refs.values()).unwrap_or_default();
         let mut events = BTreeMap::new();
         for id in commands.iter().filter_map(|command| command.name.nostr_event()) {
             events.insert(id, self.named_event(&id, repository).await?);
@@ -230,7 +259,7 @@ impl House {
         }
     }
 
-    async fn land(
+    async fn land_hosted(
         &self,
         repository: &Coordinate,
         commands: &[RefCommand],

@@ -1,5 +1,7 @@
 //! What a client sees of a repository's refs at one moment.
 
+use std::collections::BTreeMap;
+
 use crate::nip34::{Oid, RefName};
 
 /// One ref.
@@ -36,6 +38,12 @@ impl RefSnapshot {
     #[must_use]
     pub fn get(&self, name: &RefName) -> Option<&RefEntry> {
         self.refs.binary_search_by(|entry| entry.name.cmp(name)).ok().map(|at| &self.refs[at])
+    }
+
+    /// The values of `refs` by name.
+    #[must_use]
+    pub fn values(&self) -> BTreeMap<RefName, Oid> {
+        self.refs.iter().map(|entry| (entry.name.clone(), entry.oid)).collect()
     }
 
     /// The object HEAD leads to, if its branch exists.

@@ -17,7 +17,8 @@ use super::door::Shared;
 use super::handshake::{self, BadHandshake};
 use super::pages::{self, Problem};
 use super::router::{Route, route};
-use super::{About, Body, Client, GitCall, accept, client_ip, cors, whole};
+use super::{About, Body, Client, GitCall, GitResource, accept, client_ip, cors, whole};
+use crate::nip34::Coordinate;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -84,22 +85,10 @@ async fn respond(
         }
         Route::Landing => vary(page(StatusCode::OK, pages.landing())),
         Route::Git(repository, resource) => {
-            git(shared, peer, request, html, |client| GitCall {
-                repository,
-                contributed: false,
-                resource,
-                client,
-            })
-            .await
+            git(shared, peer, request, (repository, false), resource, html).await
         }
         Route::Contribution(repository, resource) => {
-            git(shared, peer, request, html, |client| GitCall {
-                repository,
-                contributed: true,
-                resource,
-                client,
-            })
-            .await
+            git(shared, peer, request, (repository, true), resource, html).await
         }
         Route::RepositoryPage(repository) => match shared.services.repositories.describe(&repository).await {
             Some(view) => page(StatusCode::OK, pages.repository(&repository, &view)),
@@ -119,10 +108,12 @@ async fn git(
     shared: &Shared,
     peer: IpAddr,
     request: Request<Incoming>,
+    (repository, contributed): (Coordinate, bool),
+    resource: GitResource,
     html: bool,
-    call: impl FnOnce(Client) -> GitCall,
 ) -> Response<Body> {
-    let call = call(client(shared, peer, &request));
+    let client = client(shared, peer, &request);
+    let call = GitCall { repository, contributed, resource, client };
     let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
     let answered = shared.services.git.serve(call, request).await;
     answered.unwrap_or_else(|| problem(shared, Problem::NoRepository, html))

@@ -61,9 +61,7 @@ impl PullRequest {
         });
         repositories.sort();
         repositories.dedup();
-        let clone_urls = event.tags.iter().map(nostr::event::Tag::as_slice);
-        let clone_urls = clone_urls.filter(|tag| tag.first().is_some_and(|name| name == "clone"));
-        let clone_urls = clone_urls.flat_map(|tag| &tag[1..]).take(MAX_CLONE_URLS).cloned().collect();
+        let clone_urls = values(event, "clone").take(MAX_CLONE_URLS).map(str::to_owned).collect();
         Ok(Self { id: event.id, author: event.pubkey, repositories, tip, clone_urls })
     }
 

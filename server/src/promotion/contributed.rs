@@ -19,32 +19,21 @@ impl Meeting<'_> {
 
     /// Compares what the refs of the contributors' repositories that this meeting is about shall be with what they are.
     pub(super) fn follow_contributed(&mut self) -> Result<(), HouseError> {
-        let asked = std::mem::take(&mut self.contributed);
+        let mut asked = std::mem::take(&mut self.contributed);
         let contributed = |upload: &&Upload| upload.place == Place::Contributed;
         let losing = self.record.uploads_gone.iter().filter(contributed);
         let concerned: BTreeSet<Coordinate> =
             losing.map(|upload| upload.repository.clone()).chain(asked.keys().cloned()).collect();
         for repository in concerned {
             let current = self.house.contributions.snapshot(&repository)?;
-            let entries = current.iter().flat_map(|refs| &refs.refs);
-            let before: std::collections::BTreeMap<RefName, Oid> =
-                entries.map(|entry| (entry.name.clone(), entry.oid)).collect();
+            let before = current.map(|refs| refs.values()).unwrap_or_default();
             let mut after = before.clone();
-            let changes = asked.get(&repository).cloned().unwrap_or_default();
-            let here =
-                self.house.families.present(&repository.identifier, changes.values().flatten().copied())?;
-            for (name, tip) in changes {
-                match tip {
-                    Some(tip) if here.contains(&tip) => after.insert(name, tip),
-                    Some(_) => None,
-                    None => after.remove(&name),
-                };
-            }
+            let changes = asked.remove(&repository).unwrap_or_default();
+            self.house.change(&repository.identifier, &mut after, changes)?;
             if after.is_empty() && !self.keeps_uploads(&repository) {
                 self.remove_contributed(repository);
             } else if after != before {
-                let tips = after.values().copied().collect::<BTreeSet<_>>();
-                self.record.keep.entry(repository.identifier.clone()).or_default().extend(tips);
+                self.keep(&repository.identifier, &after);
                 self.record.repositories.push(RepositoryChange::Contributed { repository, refs: after });
             }
         }

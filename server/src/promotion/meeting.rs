@@ -300,9 +300,7 @@ impl<'h> Meeting<'h> {
         for owner in owners {
             let repository = Coordinate::new(owner, identifier.clone());
             let current = self.house.repositories.snapshot(&repository)?;
-            let entries = current.iter().flat_map(|refs| &refs.refs);
-            let before: BTreeMap<RefName, Oid> =
-                entries.map(|entry| (entry.name.clone(), entry.oid)).collect();
+            let before = current.as_ref().map(|refs| refs.values()).unwrap_or_default();
             let mut after = before.clone();
             let mut head = None;
             if let Some(target) = settled.repositories.get(&owner) {
@@ -312,23 +310,19 @@ impl<'h> Meeting<'h> {
                 head.take_if(|_| fault::is("heads-forgotten"));
             }
             let asked = self.nostr.remove(&repository).unwrap_or_default();
-            // A record with a ref to what is not here could never be finished.
-            let here = self.house.families.present(identifier, asked.values().flatten().copied())?;
-            for (name, tip) in asked {
-                match tip {
-                    Some(tip) if here.contains(&tip) => after.insert(name, tip),
-                    Some(_) => None,
-                    None => after.remove(&name),
-                };
-            }
+            self.house.change(identifier, &mut after, asked)?;
             let head_moves = head.is_some() && current.as_ref().map(|refs| &refs.head) != head.as_ref();
             if after != before || head_moves {
-                let tips = after.values().copied().collect::<BTreeSet<_>>();
-                self.record.keep.entry(identifier.clone()).or_default().extend(tips);
+                self.keep(identifier, &after);
                 self.record.repositories.push(RepositoryChange::Refs { repository, refs: after, head });
             }
         }
         Ok(())
+    }
+
+    /// The family keeps what a repository's refs point to.
+    pub(super) fn keep(&mut self, identifier: &Identifier, refs: &BTreeMap<RefName, Oid>) {
+        self.record.keep.entry(identifier.clone()).or_default().extend(refs.values());
     }
 
     /// What is served and what waits after this, for the directory: announcements of the families.
@@ -341,6 +335,26 @@ impl<'h> Meeting<'h> {
             }
         }
         announced
+    }
+}
+
+impl House {
+    /// Sets and removes refs as asked; one to what is not here is left out, for a record with it could never be finished.
+    pub(super) fn change(
+        &self,
+        identifier: &Identifier,
+        refs: &mut BTreeMap<RefName, Oid>,
+        asked: BTreeMap<RefName, Option<Oid>>,
+    ) -> Result<(), HouseError> {
+        let here = self.families.present(identifier, asked.values().flatten().copied())?;
+        for (name, tip) in asked {
+            match tip {
+                Some(tip) if here.contains(&tip) => refs.insert(name, tip),
+                Some(_) => None,
+                None => refs.remove(&name),
+            };
+        }
+        Ok(())
     }
 }
 

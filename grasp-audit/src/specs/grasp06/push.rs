@@ -6,7 +6,7 @@ use grasp_fixtures::keys;
 
 use super::contribution::{Contribution, name_of};
 use crate::check::{Check, CheckResult, expect};
-use crate::context::{Context, refused_push};
+use crate::context::{Context, pushed, refused_push};
 use crate::target::url::contribution_path;
 
 const ROW: &str = "G06/push";
@@ -135,7 +135,7 @@ async fn other_tip_first(ctx: Context) -> CheckResult {
     let pr = contribution.pull_request(&ctx);
     let other = contribution.repository.commit("other", "other\n", &[&contribution.tip]).await?;
     let refspec = format!("{other}:{}", name_of(&pr));
-    crate::context::pushed(ctx.git.push(&contribution.repository, &contribution.url, &[&refspec]).await?)?;
+    pushed(ctx.git.push(&contribution.repository, &contribution.url, &[&refspec]).await?)?;
     ctx.accepted(&pr).await?;
     contribution.is_not_there(&ctx, &pr).await?;
     ctx.not_served(&pr).await?;
@@ -165,7 +165,7 @@ async fn other_signer_first(ctx: Context) -> CheckResult {
     let pr = contribution.pull_request(&ctx);
     let (url, path) = elsewhere(&ctx, &contribution);
     let refspec = format!("{}:{}", contribution.tip, name_of(&pr));
-    crate::context::pushed(ctx.git.push(&contribution.repository, &url, &[&refspec]).await?)?;
+    pushed(ctx.git.push(&contribution.repository, &url, &[&refspec]).await?)?;
     ctx.accepted(&pr).await?;
     ctx.ref_becomes(&path, &name_of(&pr), None).await?;
     ctx.not_served(&pr).await
@@ -206,7 +206,7 @@ async fn side_by_side(ctx: Context) -> CheckResult {
         contribution.push(&ctx, &two),
     );
     later?;
-    crate::context::pushed(earlier?)?;
+    pushed(earlier?)?;
     ctx.accepted(&one).await?;
     ctx.served(&one).await?;
     ctx.ref_becomes(&contribution.path, &name_of(&one), Some(&first)).await?;

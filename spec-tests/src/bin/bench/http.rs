@@ -1,53 +1,55 @@
 //! An HTTP/1.1 client over one kept-alive connection that costs little: requests are bytes made once, answers are
-//! counted.
+//! counted, and a thread waits in the read itself, as git does.
 
-use std::net::SocketAddr;
-
-use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 
 use crate::Result;
 
-/// How much is read at once, in bytes.
+/// How much is read at once, in bytes: more than an answer of these rows.
 const READ: usize = 128 << 10;
 
 /// A kept-alive connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
-    buffer: BytesMut,
+    buffer: Vec<u8>,
+    filled: usize,
 }
 
 impl Connection {
-    pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(address).await?;
+    pub(crate) fn open(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: BytesMut::new() })
+        Ok(Self { stream, buffer: vec![0; READ], filled: 0 })
     }
 
-    /// Sends a request and shows the body of its answer, which must be a 200.
-    pub(crate) async fn ask<T>(&mut self, request: &[u8], look: impl FnOnce(&[u8]) -> T) -> Result<T> {
-        self.stream.write_all(request).await?;
+    /// Sends a request and gives the body of its answer, which must be a 200.
+    pub(crate) fn ask(&mut self, request: &[u8]) -> Result<&[u8]> {
+        self.filled = 0;
+        self.stream.write_all(request)?;
         let (start, length) = loop {
-            if let Some(head) = head(&self.buffer)? {
+            if let Some(head) = head(&self.buffer[..self.filled])? {
                 break head;
             }
-            self.read().await?;
+            self.read()?;
         };
-        while self.buffer.len() < start + length {
-            self.read().await?;
+        while self.filled < start + length {
+            self.read()?;
         }
-        let seen = look(&self.buffer[start..start + length]);
-        self.buffer.advance(start + length);
-        Ok(seen)
+        Ok(&self.buffer[start..start + length])
     }
 
-    async fn read(&mut self) -> Result<()> {
-        self.buffer.reserve(READ);
-        match self.stream.read_buf(&mut self.buffer).await? {
+    fn read(&mut self) -> Result<()> {
+        if self.filled == self.buffer.len() {
+            self.buffer.resize(self.filled + READ, 0);
+        }
+        match self.stream.read(&mut self.buffer[self.filled..])? {
             0 => Err("the server closed the connection".into()),
-            _ => Ok(()),
+            read => {
+                self.filled += read;
+                Ok(())
+            }
         }
     }
 }

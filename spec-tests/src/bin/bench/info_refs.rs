@@ -40,7 +40,11 @@ pub(crate) async fn measure(bench: &Bench) -> Result<Vec<Line>> {
     let mut ls_refs = http::post(address, &path, "git-upload-pack", LS_REFS.len() as u64);
     ls_refs.extend_from_slice(LS_REFS);
     let ls_refs: Arc<[u8]> = ls_refs.into();
-    check_equal(&mut Connection::open(address).await?, &ls_refs, &equal).await?;
+    let ours = tokio::task::spawn_blocking({
+        let ls_refs = ls_refs.clone();
+        move || Result::Ok(Connection::open(address)?.ask(&ls_refs)?.to_vec())
+    });
+    check_equal(&ours.await??, &upload_pack(&equal, "--stateless-rpc", LS_REFS)?)?;
 
     let mut lines = Vec::new();
     for connections in [1, 4] {
@@ -48,31 +52,25 @@ pub(crate) async fn measure(bench: &Bench) -> Result<Vec<Line>> {
         for _ in 0..bench.rounds(5) {
             let asking = (0..connections).map(|_| {
                 let (info_refs, ls_refs) = (info_refs.clone(), ls_refs.clone());
-                let asked = tokio::spawn(async move {
-                    let mut connection = Connection::open(address).await?;
-                    let (begun, mut pairs) = (Instant::now(), 0_u32);
-                    while begun.elapsed() < ROUND {
-                        connection.ask(&info_refs, |_| ()).await?;
-                        connection.ask(&ls_refs, |_| ()).await?;
-                        pairs += 1;
-                    }
-                    Result::Ok(f64::from(pairs) / begun.elapsed().as_secs_f64())
-                });
-                async { asked.await? }
+                per_second(move || {
+                    let mut connection = Connection::open(address)?;
+                    Ok(move || {
+                        connection.ask(&info_refs)?;
+                        connection.ask(&ls_refs)?;
+                        Ok(())
+                    })
+                })
             });
             ours.push(try_join_all(asking).await?.iter().sum());
             let starting = (0..connections).map(|_| {
                 let equal = equal.clone();
-                let asked = tokio::task::spawn_blocking(move || {
-                    let (begun, mut pairs) = (Instant::now(), 0_u32);
-                    while begun.elapsed() < ROUND {
+                per_second(move || {
+                    Ok(move || {
                         upload_pack(&equal, "--http-backend-info-refs", &[])?;
                         upload_pack(&equal, "--stateless-rpc", LS_REFS)?;
-                        pairs += 1;
-                    }
-                    Result::Ok(f64::from(pairs) / begun.elapsed().as_secs_f64())
-                });
-                async { asked.await? }
+                        Ok(())
+                    })
+                })
             });
             theirs.push(try_join_all(starting).await?.iter().sum());
         }
@@ -103,12 +101,26 @@ fn upload_pack(repository: &Path, mode: &str, input: &[u8]) -> Result<Vec<u8>> {
     Err(format!("git upload-pack: {}", output.status).into())
 }
 
+/// How often a second a thread gets this done, for a round.
+async fn per_second<T: FnMut() -> Result<()>>(
+    begin: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<f64> {
+    let working = tokio::task::spawn_blocking(move || {
+        let mut work = begin()?;
+        let (begun, mut done) = (Instant::now(), 0_u32);
+        while begun.elapsed() < ROUND {
+            work()?;
+            done += 1;
+        }
+        Ok(f64::from(done) / begun.elapsed().as_secs_f64())
+    });
+    working.await?
+}
+
 /// Both sides must have given the same answer, or the figures mean nothing.
-async fn check_equal(connection: &mut Connection, request: &[u8], equal: &Path) -> Result<()> {
-    let ours = connection.ask(request, <[u8]>::to_vec).await?;
-    let theirs = upload_pack(equal, "--stateless-rpc", LS_REFS)?;
+fn check_equal(ours: &[u8], theirs: &[u8]) -> Result<()> {
     let refs = |answer: &[u8]| answer.windows(11).filter(|name| name == b"refs/heads/").count();
-    match (refs(&ours), refs(&theirs)) {
+    match (refs(ours), refs(theirs)) {
         (ours, theirs) if ours >= REFS && theirs >= REFS => Ok(()),
         (ours, theirs) => Err(format!("{ours} refs here, {theirs} there").into()),
     }
