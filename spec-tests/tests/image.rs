@@ -95,9 +95,12 @@ fn holds(report: &Report, container: &Container) {
     }
 }
 
-/// The checks that wait are done beside the others, on a server with short waits.
+/// The checks that wait are done beside the others, on a server with short waits. Those of sync are for the conformance
+/// cases: from inside a container nobody reaches this machine's loopback, where the auditor's peers are.
 fn checks(patient: bool) -> Vec<Check> {
-    specs::all().into_iter().filter(|check| check.needs.patient == patient).collect()
+    let is_about_sync = |check: &Check| check.id.starts_with("G02/");
+    let checks = specs::all().into_iter().filter(|check| !is_about_sync(check));
+    checks.filter(|check| check.needs.patient == patient).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

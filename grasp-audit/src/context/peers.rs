@@ -74,12 +74,14 @@ impl Context {
     /// # Errors
     /// A failure that says how many have come, and what the server did at the peer.
     pub async fn all_arrive(&self, peer: &Peer, events: &[Event]) -> CheckResult {
-        let missing: Mutex<Vec<&Event>> = Mutex::new(events.iter().collect());
-        let left = || missing.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited_for: Mutex<Vec<&Event>> = Mutex::new(events.iter().collect());
+        let left = || waited_for.lock().unwrap_or_else(PoisonError::into_inner);
         let all = self.eventually(NOT_ALL, SYNCED_WITHIN, || async {
-            let some = left().clone();
-            let some = self.missing_of(&some).await?;
-            *left() = some;
+            let asked = left().clone();
+            let missing = self.missing_of(&asked).await?;
+            // what has come is to be taken back at the end, as if it had been published here
+            asked.iter().filter(|event| !missing.contains(event)).for_each(|event| self.keeps(event));
+            *left() = missing;
             Ok(left().is_empty())
         });
         match all.await {

@@ -30,9 +30,9 @@ pub enum Kind {
     Eose,
     /// NEG-OPEN.
     Neg,
-    /// CLOSE or NEG-CLOSE.
+    /// CLOSE or NEG-CLOSE, or CLOSED without a reason.
     Close,
-    /// CLOSED or NEG-ERR was sent.
+    /// CLOSED or NEG-ERR was sent, with a reason.
     Closed,
     /// A request of a git client.
     Git,
@@ -136,6 +136,8 @@ fn moment(at_ms: u64, what: &What) -> Option<Moment> {
         What::Reconciles { sub, filter } => Moment { filters: 1, text: short(filter), ..on(Kind::Neg, sub) },
         What::Answered(sub) => on(Kind::Eose, sub),
         What::Closes(sub) => on(Kind::Close, sub),
+        // a relay that has sent all that was asked for by id ends the subscription, and gives no reason
+        What::Ended { sub, reason } if reason.is_empty() => on(Kind::Close, sub),
         What::Ended { sub, reason } => Moment { text: cut(reason), ..on(Kind::Closed, sub) },
         What::Git { path, service, status } => {
             Moment { status: Some(*status), text: cut(&format!("{path}/{service}")), ..of(Kind::Git) }

@@ -125,6 +125,13 @@ async fn holds_elsewhere(check: Check, backend: Backend, elsewhere: Elsewhere) {
             "waits for expiry, which needs control of the server; try `grasp-audit audit --patient`",
         );
     }
+    if id.starts_with("G02/") {
+        return gate::say_skipped(
+            &id,
+            "needs an address at which the server reaches the auditor; try `grasp-audit audit --filter G02 --peer-url …` \
+             (docs/how-to/audit-sync.md)",
+        );
+    }
     let url = elsewhere.url(env!("CARGO_BIN_EXE_container-under-test")).await;
     let options = Options { jobs: 1, owner: elsewhere::owner(), ..Options::default() };
     let report = Suite::of(vec![check], options).run(&url).await.unwrap_or_else(|error| panic!("{error}"));

@@ -50,7 +50,6 @@ async fn listing_announcement(ctx: Context) -> CheckResult {
     let event = ctx.sign(&owner, state.draft());
     peer.host(&key, &identifier, &repository, &[format!("{tip}:refs/heads/main")]).await?;
     peer.publish_all([&event, &announcement]).await?;
-    ctx.keeps(&announcement);
     ctx.all_arrive(&peer, &[announcement, event]).await?;
     ctx.comes_to_show(&repository_path(&key, &identifier), &state).await
 }

@@ -46,15 +46,21 @@ async fn settled(ctx: &Context) -> CheckResult<(Peer, Asked)> {
     peer.publish(&first).await?;
     ctx.hosted_naming(&[&peer]).await?;
     ctx.arrives(&peer, &first).await?;
-    let coordinate = ctx.coordinate();
-    let confirmed =
-        ctx.visit(&peer, "the repository's history is read to its end", SYNCED_WITHIN, |visits| {
-            let asked = Asked::of(&ended_histories(visits));
-            asked.names.contains(&coordinate).then_some(asked)
-        });
-    let confirmed = confirmed.await?;
+    let confirmed = quiet(ctx, &peer).await?;
     ctx.arrives_live(&peer, &ctx.issue("from the last moment")).await?;
+    quiet(ctx, &peer).await?;
     Ok((peer, confirmed))
+}
+
+/// The repository's history was read, and so was every other that was asked for: those that have ended.
+async fn quiet(ctx: &Context, peer: &Peer) -> CheckResult<Asked> {
+    let coordinate = ctx.coordinate();
+    ctx.visit(peer, "the repository's history is read to its end", SYNCED_WITHIN, |visits| {
+        let ended = ended_histories(visits);
+        let all = histories(visits, Duration::ZERO).len() == ended.len();
+        Some(Asked::of(&ended)).filter(|asked| all && asked.names.contains(&coordinate))
+    })
+    .await
 }
 
 /// The peer turns the server out, and nobody in; when that was.
@@ -104,7 +110,9 @@ struct Asked {
 
 impl Asked {
     fn of(histories: &[Value]) -> Self {
-        let questions: Vec<Value> = histories.iter().map(timeless).collect();
+        // what a reconciliation has found missing is asked for by its id, and is no history
+        let questions = histories.iter().filter(|filter| filter.get("ids").is_none());
+        let questions: Vec<Value> = questions.map(timeless).collect();
         let names = questions.iter().flat_map(names).collect();
         Self { questions, names }
     }
@@ -112,7 +120,6 @@ impl Asked {
     /// Whether this asks once more for what was asked for, and for nothing else.
     fn has(&self, filter: &Value) -> bool {
         if filter.get("ids").is_some() {
-            // what a reconciliation has found missing
             return false;
         }
         let names = names(filter);
@@ -168,7 +175,8 @@ mod tests {
 
     #[test]
     fn what_is_asked_again_is_told_from_what_is_new() {
-        let before = [json!({"kinds": [30617]}), json!({"#a": ["x", "y"], "limit": 500})];
+        let before =
+            [json!({"kinds": [30617]}), json!({"#a": ["x", "y"], "limit": 500}), json!({"ids": ["z"]})];
         let before = Asked::of(&before);
         assert!(before.has(&json!({"#A": ["x"], "since": 5})));
         assert!(before.has(&json!({"kinds": [30617], "since": 5})));
