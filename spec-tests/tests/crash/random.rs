@@ -91,7 +91,7 @@ impl Worker {
             self.projects.push(Project::new(self.target.clone()).await);
         }
         loop {
-            let choice = self.random.random_range(0..10);
+            let choice = self.random.random_range(0..11);
             let Self { random, projects, acknowledged, .. } = &mut self;
             let project = projects.last_mut().expect("there is one");
             let before = project.acknowledged;
@@ -102,7 +102,8 @@ impl Worker {
                 4..7 => project.state_and_push(random.random_bool(0.7)).await,
                 7 => project.announce("renamed").await,
                 8 => project.pull_request(true).await,
-                _ => project.pull_request(false).await,
+                9 => project.pull_request(false).await,
+                _ => project.leave_and_return().await,
             };
             *acknowledged += project.acknowledged - before;
             if met.is_none() {
@@ -135,6 +136,8 @@ struct Project {
     newest_state: Option<(Event, String, bool)>,
     /// The newest state whose push was acknowledged.
     pushed: Option<Event>,
+    /// A deletion and the announcement that follows it, while these are on their way.
+    leaving: Option<(Event, Event)>,
     issues: Vec<Event>,
     pulls: Vec<Pull>,
 }
@@ -152,6 +155,7 @@ impl Project {
             announced: None,
             newest_state: None,
             pushed: None,
+            leaving: None,
             issues: Vec::new(),
             pulls: Vec::new(),
         }
@@ -188,14 +192,49 @@ impl Project {
         Some(())
     }
 
-    async fn announce(&mut self, name: &str) -> Option<()> {
+    fn announcement(&mut self, name: &str) -> Event {
         let announcement = Announcement::new(&self.identifier)
             .name(name)
             .clone_url(self.url())
-            .relay(self.target.url.relay())
-            .draft()
-            .at(self.later())
-            .sign(&self.owner);
+            .relay(self.target.url.relay());
+        announcement.draft().at(self.later()).sign(&self.owner)
+    }
+
+    /// The repository is deleted, and announced again: it comes back.
+    async fn leave_and_return(&mut self) -> Option<()> {
+        let deletion = events::delete_address(&self.coordinate()).at(self.later()).sign(&self.owner);
+        let again = self.announcement("again");
+        self.leaving = Some((deletion.clone(), again.clone()));
+        // What waits for a repository goes with it.
+        if let Some((_, _, acknowledged)) = &mut self.newest_state {
+            *acknowledged = false;
+        }
+        for pull in self.pulls.iter_mut().filter(|pull| !pull.event_taken) {
+            pull.data_taken = false;
+        }
+        self.act(Act::Publish(deletion)).await?;
+        self.act(Act::Publish(again)).await?;
+        self.has_returned();
+        Some(())
+    }
+
+    fn has_returned(&mut self) {
+        if let Some((_, again)) = self.leaving.take() {
+            self.announced = Some(again);
+        }
+    }
+
+    /// A return that was interrupted is made now: the repository need not wait for what it had.
+    async fn returns(&mut self) {
+        let Some((deletion, again)) = self.leaving.clone() else { return };
+        Act::Publish(deletion).succeeds(&self.target).await;
+        let words = Act::Publish(again).succeeds(&self.target).await;
+        assert!(!words.starts_with("purgatory:"), "a repository has not come back: {words}");
+        self.has_returned();
+    }
+
+    async fn announce(&mut self, name: &str) -> Option<()> {
+        let announcement = self.announcement(name);
         self.act(Act::Publish(announcement.clone())).await?;
         self.announced = Some(announcement);
         Some(())
@@ -263,6 +302,7 @@ impl Project {
     /// Nothing acknowledged is lost, everything holds, and what was interrupted succeeds now.
     async fn is_whole(&mut self, server: &Instance) {
         let relay = instance::relay(&self.target).await.expect("the server is back");
+        self.returns().await;
         if self.announced.is_some() {
             view::refs_are_the_authorised_state(&self.target, &relay, &self.identifier, &[]).await;
         }
