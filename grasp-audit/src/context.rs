@@ -4,6 +4,7 @@
 //! publishes is marked, remembered and deleted afterwards. Events signed here carry the server's time, each a
 //! second later than the one before, so that "newer" never depends on how fast a check runs.
 
+mod peers;
 mod publish;
 mod repository;
 mod shown;
@@ -17,6 +18,7 @@ use nostr::event::Event;
 use nostr::key::Keys;
 use tokio::sync::Mutex;
 
+pub use self::peers::SYNCED_WITHIN;
 pub use self::publish::is_served_by;
 pub use self::repository::{Hosted, pushed, refused_push};
 pub use self::shown::Shown;
@@ -24,6 +26,7 @@ pub use self::shown::Shown;
 use crate::attachment::Attachment;
 use crate::check::{CheckResult, fail};
 use crate::ledger::Ledger;
+use crate::peer::Lodging;
 use crate::target::Target;
 use crate::target::git::GitClient;
 use crate::target::http::HttpClient;
@@ -79,6 +82,7 @@ pub struct Context {
     pub expiry: Expiry,
     transcript: Arc<Transcript>,
     ledger: Arc<Ledger>,
+    lodging: Arc<Lodging>,
     publisher: Mutex<Option<Arc<Relay>>>,
     connections: AtomicUsize,
     last_time: AtomicU64,
@@ -109,10 +113,18 @@ impl Context {
             expiry,
             transcript,
             ledger,
+            lodging: Arc::default(),
             publisher: Mutex::new(None),
             connections: AtomicUsize::new(0),
             last_time: AtomicU64::new(start),
         }
+    }
+
+    /// The same world, with peers that live there; without this, each on a loopback port of its own.
+    #[must_use]
+    pub fn with_lodging(mut self, lodging: Arc<Lodging>) -> Self {
+        self.lodging = lodging;
+        self
     }
 
     /// Another person: fresh keys.

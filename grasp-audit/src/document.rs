@@ -54,7 +54,7 @@ pub enum DocumentError {
     /// A newer suite has written it.
     #[error(
         "{path} is a {wanted} of schema {found}, this suite ({}) reads up to {known}; use the suite that wrote it, or a newer one",
-        env!("CARGO_PKG_VERSION")
+        crate::VERSION
     )]
     Newer {
         /// The file.

@@ -5,6 +5,7 @@ mod progress;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -21,6 +22,8 @@ Examples:
   grasp-audit audit 127.0.0.1:7334 --filter G01/cors    one section only
   grasp-audit audit … --html report.html --markdown report.md --junit report.xml
   grasp-audit audit … --baseline last.json              fail only on what got worse
+  grasp-audit audit … --filter G02 --peer-bind 127.0.0.1:7777 --peer-url wss://tunnel.example
+                                                        sync, examined through a tunnel
   grasp-audit audit one.example two.example --html c.html   side by side
   grasp-audit audit 127.0.0.1:7334 --hardening          and hostile input; explains itself and asks first
   grasp-audit audit … --hardening --filter H/git        hostile input only, and only git's
@@ -32,10 +35,19 @@ Exit code: 0 every MUST holds, 1 a MUST does not, 2 it could not be examined. Ha
 
 /// Examines GRASP servers (git hosting authorised by signed Nostr events) from outside, by the public protocols.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(version = version(), after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
+}
+
+/// Of the suite, and of what it implements.
+fn version() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        let (catalogue, cases) = (catalogue::REVISION, hardening::REVISION);
+        format!("{} (catalogue {catalogue}, hardening cases {cases})", grasp_audit::VERSION)
+    });
+    &TEXT
 }
 
 #[derive(Subcommand)]
@@ -106,12 +118,17 @@ struct AuditArgs {
     /// After how many seconds the server removes refs/nostr/… without an event
     #[arg(long, default_value_t = 1200, value_name = "SECS")]
     nostr_ref_expiry: u64,
+    /// An identifier that the server archives whoever owns the repository (GRASP-05); not needed where it archives all
+    #[arg(long, value_name = "IDENTIFIER")]
+    archived: Option<String>,
     /// Multiply every wait by this: more than 1 for a slow or distant server
     #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
     patience: f64,
     /// Leave on the server what was published
     #[arg(long)]
     no_cleanup: bool,
+    #[command(flatten)]
+    peers: command::peers::PeerArgs,
     #[command(flatten)]
     hardening: command::hardening::HardeningArgs,
     #[command(flatten)]
@@ -168,11 +185,13 @@ async fn audit(args: AuditArgs) -> Result<ExitCode, String> {
         },
         cleanup: !args.no_cleanup,
         patience: Patience::new(args.patience),
+        peers: args.peers.address()?,
+        archived: args.archived,
     };
     if Suite::new(options.clone()).selected().is_empty() && !args.hardening.selects_any(&options) {
+        let filter = args.filter.unwrap_or_default();
         return Err(format!(
-            "no check matches {:?}; `grasp-audit list` shows all",
-            args.filter.unwrap_or_default()
+            "no check matches {filter:?}; `grasp-audit list` shows all (H/… are cases of --hardening)"
         ));
     }
     command::audit::run(&args.urls, &options, &args.reports, &args.hardening).await

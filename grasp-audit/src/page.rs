@@ -22,7 +22,7 @@ pub fn frame(title: &str, made_by: &str, body: &Markup) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
-                meta name="generator" content={ "grasp-audit " (env!("CARGO_PKG_VERSION")) };
+                meta name="generator" content={ "grasp-audit " (crate::VERSION) };
                 title { (visible(title)) }
                 style { (PreEscaped(STYLE)) }
             }
@@ -60,9 +60,27 @@ pub fn verbatim(text: &str) -> Markup {
 /// An outcome as a sign and a word.
 #[must_use]
 pub fn chip(outcome: Outcome) -> Markup {
+    chip_saying(outcome, outcome.word())
+}
+
+/// An outcome as a sign, with another word.
+#[must_use]
+pub fn chip_saying(outcome: Outcome, word: &str) -> Markup {
     html! {
         span.chip.(outcome.word()) {
-            span aria-hidden="true" { (outcome.sign()) } " " (outcome.word())
+            span aria-hidden="true" { (outcome.sign()) } " " (word)
+        }
+    }
+}
+
+/// Figures of a summary, each with what it counts and its colour.
+#[must_use]
+pub fn tiles(figures: &[(usize, &str, Outcome)]) -> Markup {
+    html! {
+        ul.tiles {
+            @for (count, label, outcome) in figures {
+                li.(outcome.word()).none[*count == 0] { strong { (count) } " " span { (label) } }
+            }
         }
     }
 }

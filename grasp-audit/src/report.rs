@@ -22,6 +22,7 @@ use crate::catalogue::{self, Level};
 use crate::check::{Check, Verdict};
 use crate::document::Document;
 use crate::hardening::HardeningReport;
+use crate::peer::timeline::Timeline;
 use crate::target::Target;
 use crate::target::transcript::{Entry, Traffic, Transcript};
 
@@ -83,6 +84,9 @@ pub struct CheckReport {
     /// Evidence that the check has put beside the wire, whatever its verdict.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Attachment>,
+    /// What the server did at the auditor's peers, whatever the verdict.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<Timeline>,
     /// What went over the wire; empty for what passed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transcript: Vec<Entry>,
@@ -109,6 +113,7 @@ impl CheckReport {
             cleanup,
             traffic: transcript.traffic(),
             attachments: transcript.attachments(),
+            peers: transcript.timelines(),
             transcript: if telling { transcript.entries() } else { Vec::new() },
         }
     }
@@ -170,7 +175,7 @@ impl Report {
         Self {
             format: Self::FORMAT.to_owned(),
             schema: Self::SCHEMA,
-            suite: env!("CARGO_PKG_VERSION").to_owned(),
+            suite: crate::VERSION.to_owned(),
             catalogue: catalogue::REVISION.to_owned(),
             url: target.url.base(),
             server: format!("{} {} {}", fact("name"), fact("software"), fact("version")).trim().to_owned(),
@@ -190,7 +195,7 @@ impl Report {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         if self.checks.is_empty() {
-            if self.hardening.is_some() { 0 } else { 2 }
+            if self.is_about_conformance() { 2 } else { 0 }
         } else if let Some(baseline) = &self.baseline {
             baseline.exit_code()
         } else if self.totals.failed_must > 0 {
@@ -202,9 +207,28 @@ impl Report {
         }
     }
 
+    /// Whether anything but hostile input was asked for.
+    pub(crate) fn is_about_conformance(&self) -> bool {
+        !self.checks.is_empty() || self.hardening.is_none()
+    }
+
+    /// Whether [`Report::exit_code`] is 0: something was examined, and what decides holds.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.exit_code() == 0
+    }
+
+    /// The checks that failed, whatever their level, and those that could not be carried out.
+    pub fn failures(&self) -> impl Iterator<Item = &CheckReport> {
+        self.checks.iter().filter(|check| matches!(check.outcome(), Outcome::Fail | Outcome::Error))
+    }
+
     /// The verdict on the server in one sentence; it says the same as [`Report::exit_code`].
     #[must_use]
     pub fn sentence(&self) -> String {
+        if !self.is_about_conformance() {
+            return "conformance was not examined".to_owned();
+        }
         match (&self.baseline, self.exit_code()) {
             (Some(baseline), 1) => {
                 let worse = baseline.of(baseline::Kind::Worse).count();
@@ -235,6 +259,19 @@ impl Report {
     /// Never in practice: every field is plain data.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self)
+    }
+}
+
+/// As on a terminal without colours: `assert!(report.holds(), "{report}")`.
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.is_about_conformance() {
+            f.write_str(&terminal::render(self, false))?;
+        }
+        match &self.hardening {
+            Some(hostile) => f.write_str(&crate::hardening::terminal::render(hostile, false)),
+            None => Ok(()),
+        }
     }
 }
 

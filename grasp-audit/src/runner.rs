@@ -15,6 +15,7 @@ use crate::context::{Context, Expiry, MARK};
 use crate::hardening::Case;
 use crate::hardening::report::CaseReport;
 use crate::ledger::Ledger;
+use crate::peer::{Lodging, PeerAddress};
 use crate::report::{CheckReport, Cleanup, Report};
 use crate::target::patience::Patience;
 use crate::target::transcript::Transcript;
@@ -45,6 +46,10 @@ pub struct Options {
     pub cleanup: bool,
     /// How long to wait for the server's answers.
     pub patience: Patience,
+    /// Where the server finds the auditor's own peers.
+    pub peers: PeerAddress,
+    /// An identifier that the server archives whoever owns the repository, among others that it does not (GRASP-05).
+    pub archived: Option<String>,
 }
 
 impl Default for Options {
@@ -59,6 +64,8 @@ impl Default for Options {
             expiry: Expiry::default(),
             cleanup: true,
             patience: Patience::default(),
+            peers: PeerAddress::default(),
+            archived: None,
         }
     }
 }
@@ -85,28 +92,86 @@ pub struct Silent;
 
 impl Progress for Silent {}
 
-/// The checks to run, and how.
+/// Tells a closure of every check that has ended.
+struct Told<F>(F);
+
+impl<F: Fn(&CheckReport) + Send + Sync> Progress for Told<F> {
+    fn check_ends(&self, report: &CheckReport) {
+        (self.0)(report);
+    }
+}
+
+/// The checks to run, and how. [`Suite::default`] is every check with the default [`Options`]; methods change what is to
+/// be different, and [`Suite::run`] or [`Suite::run_blocking`] runs it against a URL.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), grasp_audit::TargetError> {
+/// use grasp_audit::Suite;
+///
+/// let report = Suite::default()
+///     .filter("G01/cors")
+///     .jobs(2)
+///     .on_check(|check| println!("{} {}", check.outcome().word(), check.id))
+///     .run("http://127.0.0.1:8080")
+///     .await?;
+/// assert!(report.holds(), "{report}");
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a suite does nothing until it is run"]
 pub struct Suite {
     options: Options,
     checks: Vec<Check>,
     progress: Arc<dyn Progress>,
 }
 
+impl Default for Suite {
+    fn default() -> Self {
+        Self::new(Options::default())
+    }
+}
+
 impl Suite {
     /// Every check of [`crate::specs::all`].
-    #[must_use]
     pub fn new(options: Options) -> Self {
         Self::of(crate::specs::all(), options)
     }
 
     /// These checks.
-    #[must_use]
     pub fn of(checks: Vec<Check>, options: Options) -> Self {
         Self { options, checks, progress: Arc::new(Silent) }
     }
 
-    /// Tells `progress` how it goes.
-    #[must_use]
+    /// Only checks whose id matches: a substring (`G01/cors`), or a pattern with `*`.
+    pub fn filter(mut self, filter: impl Into<String>) -> Self {
+        self.options.filter = Some(filter.into());
+        self
+    }
+
+    /// So many checks at the same time, at least one.
+    pub fn jobs(mut self, jobs: usize) -> Self {
+        self.options.jobs = jobs;
+        self
+    }
+
+    /// Multiplies every wait for the server, a hundredth to a hundred times: more than 1 for a slow one.
+    pub fn patience(mut self, factor: f64) -> Self {
+        self.options.patience = Patience::new(factor);
+        self
+    }
+
+    /// One key that owns everything, for a server with an allow list; otherwise every check makes its own.
+    pub fn owner(mut self, owner: Keys) -> Self {
+        self.options.owner = Some(owner);
+        self
+    }
+
+    /// Calls `told` with the result of every check, as soon as it has ended; from whatever thread that was.
+    pub fn on_check(self, told: impl Fn(&CheckReport) + Send + Sync + 'static) -> Self {
+        self.with_progress(Arc::new(Told(told)))
+    }
+
+    /// Tells `progress` how it goes, in place of whoever was told before.
     pub fn with_progress(mut self, progress: Arc<dyn Progress>) -> Self {
         self.progress = progress;
         self
@@ -120,28 +185,45 @@ impl Suite {
         self.checks.iter().filter(wanted).cloned().collect()
     }
 
-    /// Runs them against the server at `url`.
+    /// As [`Suite::run`], for a harness without a runtime: makes one, and blocks this thread until the report is there.
+    ///
+    /// # Errors
+    /// As [`Suite::run`], and when the system gives no threads.
+    pub fn run_blocking(self, url: &str) -> Result<Report, TargetError> {
+        let run = move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+            runtime.map_err(TargetError::Runtime)?.block_on(self.run(url))
+        };
+        // A thread of its own: the caller's may belong to a runtime, which would not let itself be blocked.
+        let ended = std::thread::scope(|scope| scope.spawn(run).join());
+        ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// Runs them against the server at `url`: `http(s)://`, `ws(s)://`, or a bare `host[:port]`. Needs a tokio runtime, and
+    /// the program `git`.
     ///
     /// # Errors
     /// Only when no check could begin: a wrong URL, an unreachable server.
     pub async fn run(self, url: &str) -> Result<Report, TargetError> {
-        let target = Arc::new(
-            Target::discover(url, self.options.ca.clone()).await?.with_patience(self.options.patience),
-        );
+        let target = Target::discover(url, self.options.ca.clone()).await?;
+        let target = target.with_patience(self.options.patience).archiving(self.options.archived.clone());
+        let target = Arc::new(target);
         let (started, clock) = (Timestamp::now().as_secs(), Instant::now());
         let checks = self.selected();
         self.progress.begins(checks.len());
         let permits = Arc::new(Semaphore::new(self.options.jobs.max(1)));
+        let lodging = Arc::new(Lodging::new(self.options.peers.clone()));
         let options = Arc::new(self.options);
         let mut running = JoinSet::new();
         for (position, check) in checks.into_iter().enumerate() {
             let (permits, target, options, progress) =
                 (permits.clone(), target.clone(), options.clone(), self.progress.clone());
+            let lodging = lodging.clone();
             running.spawn(async move {
                 // the semaphore is never closed; without a permit the check would merely run at once
                 let _permit = permits.acquire_owned().await;
                 progress.check_begins(&check);
-                let report = run_one(&check, target, &options).await;
+                let report = run_one(&check, target, lodging, &options).await;
                 progress.check_ends(&report);
                 (position, report)
             });
@@ -178,7 +260,12 @@ pub fn matches(filter: &str, id: &str) -> bool {
     rest.ends_with(parts[parts.len() - 1])
 }
 
-async fn run_one(check: &Check, target: Arc<Target>, options: &Options) -> CheckReport {
+async fn run_one(
+    check: &Check,
+    target: Arc<Target>,
+    lodging: Arc<Lodging>,
+    options: &Options,
+) -> CheckReport {
     let (transcript, ledger, clock) =
         (Arc::new(Transcript::new()), Arc::new(Ledger::default()), Instant::now());
     let verdict = match not_now(check, &target, options) {
@@ -197,7 +284,8 @@ async fn run_one(check: &Check, target: Arc<Target>, options: &Options) -> Check
                 options.expiry,
                 transcript.clone(),
                 ledger.clone(),
-            );
+            )
+            .with_lodging(lodging);
             bounded(check, context).await
         }
     };
@@ -213,7 +301,13 @@ fn not_now(check: &Check, target: &Target, options: &Options) -> Option<String> 
         return Some(format!("takes up to {minutes} minutes; give --patient to run it"));
     }
     let grasp = check.needs.grasp.filter(|grasp| !target.supports(grasp))?;
-    Some(format!("the server does not list {grasp} in supported_grasps"))
+    let fix = match grasp {
+        "GRASP-02" => {
+            "; if it fetches from other servers, let it say so (grasp-server: NGIT_SYNC_ENABLE=true)"
+        }
+        _ => "",
+    };
+    Some(format!("the server does not list {grasp} in supported_grasps{fix}"))
 }
 
 async fn bounded(check: &Check, context: Context) -> Verdict {

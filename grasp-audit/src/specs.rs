@@ -1,6 +1,8 @@
 //! The checks, one file per section of the specification.
 
 pub mod grasp01;
+pub mod grasp02;
+pub mod grasp05;
 pub mod grasp06;
 
 use crate::check::Check;
@@ -9,6 +11,8 @@ use crate::check::Check;
 #[must_use]
 pub fn all() -> Vec<Check> {
     let mut checks = grasp01::checks();
+    checks.extend(grasp02::checks());
+    checks.extend(grasp05::checks());
     checks.extend(grasp06::checks());
     let place =
         |check: &Check| crate::catalogue::REQUIREMENTS.iter().position(|row| row.id == check.requirement);

@@ -102,7 +102,7 @@ impl Surface {
         Ok(Self {
             format: Self::FORMAT.to_owned(),
             schema: Self::SCHEMA,
-            suite: env!("CARGO_PKG_VERSION").to_owned(),
+            suite: crate::VERSION.to_owned(),
             catalogue: catalogue::REVISION.to_owned(),
             url: world.target.url.base(),
             entries: recorded?,

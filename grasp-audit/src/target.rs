@@ -56,6 +56,9 @@ pub enum TargetError {
         /// What happened.
         source: HttpError,
     },
+    /// The system gives no threads to run checks on.
+    #[error("no runtime to run checks on: {0}")]
+    Runtime(#[source] std::io::Error),
 }
 
 /// What is known about the server under test; shared by all checks of a run.
@@ -75,6 +78,8 @@ pub struct Target {
     pub ca: Option<PathBuf>,
     /// How long to wait for its answers.
     pub patience: Patience,
+    /// An identifier that it archives whoever owns the repository, among others that it does not (GRASP-05).
+    pub archived: Option<String>,
 }
 
 impl Target {
@@ -99,6 +104,7 @@ impl Target {
             nip11,
             ca,
             patience: Patience::default(),
+            archived: None,
         })
     }
 
@@ -106,6 +112,13 @@ impl Target {
     #[must_use]
     pub fn with_patience(mut self, patience: Patience) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// The same server, which archives this identifier.
+    #[must_use]
+    pub fn archiving(mut self, archived: Option<String>) -> Self {
+        self.archived = archived;
         self
     }
 

@@ -109,6 +109,106 @@ async fn several_servers_get_a_comparison_and_a_report_each() {
     assert!(page.contains(&format!("href=\"c.localhost-{}.html\"", port(&no))), "it leads to the reports");
 }
 
+#[tokio::test]
+async fn the_versions_of_suite_and_catalogues_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), &["--version"]).await;
+    let (suite, catalogue) = (grasp_audit::VERSION, grasp_audit::catalogue::REVISION);
+    let cases = grasp_audit::hardening::REVISION;
+    let expected = format!("grasp-audit {suite} (catalogue {catalogue}, hardening cases {cases})\n");
+    assert_eq!(said(&output), expected);
+}
+
+#[tokio::test]
+async fn stories_and_snapshots_name_the_suite_and_the_catalogue() {
+    let (folder, (server, _)) = (tempfile::tempdir().unwrap(), servers().await);
+    let folder = folder.path();
+    let args =
+        ["property", &server.url, "--cases", "1", "--seed", "1", "--no-regressions", "--out", "story.json"];
+    let output = run(folder, &[&args[..], &["--patience", "0.01", "--settles", "0.1"]].concat()).await;
+    assert!(said(&output).contains(&grasp_audit::versions()), "{}", said(&output));
+    assert_eq!(code(&output), 1, "a server that keeps nothing fails the first story\n{}", said(&output));
+    let output =
+        run(folder, &["replay", "story.json", &server.url, "--patience", "0.01", "--settles", "0.1"]).await;
+    assert!(said(&output).contains(&grasp_audit::versions()), "{}", said(&output));
+    let output = run(folder, &["snapshot", &server.url, "--out", "s.json", "--patience", "0.01"]).await;
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    for file in ["story.json", "s.json"] {
+        let written = json(folder, file);
+        let named = (written["suite"].as_str().unwrap(), written["catalogue"].as_str().unwrap());
+        assert_eq!(named, (grasp_audit::VERSION, grasp_audit::catalogue::REVISION), "{file}");
+    }
+}
+
+/// Over soon, and weak against every null server.
+const HOSTILE: [&str; 4] = ["--filter", "H/http/strange-methods", "--patience", "0.05"];
+
+#[tokio::test]
+async fn nothing_hostile_is_sent_unless_it_is_asked_for() {
+    let (folder, (server, _)) = (tempfile::tempdir().unwrap(), servers().await);
+    let args = ["audit", &server.url, "--json", "a.json", "--markdown", "a.md", "--html", "a.html"];
+    let output = run(folder.path(), &[&args[..], &QUICK].concat()).await;
+    assert!(!said(&output).contains("H/") && !said(&output).contains("ardening"), "{}", said(&output));
+    assert_eq!(json(folder.path(), "a.json").get("hardening"), None);
+    for file in ["a.md", "a.html"] {
+        let text = std::fs::read_to_string(folder.path().join(file)).unwrap();
+        assert!(!text.contains("Hardening"), "{file}");
+    }
+    // a filter that only hostile cases match selects nothing
+    let output = run(folder.path(), &[&["audit", server.url.as_str()], &HOSTILE[..]].concat()).await;
+    assert_eq!(code(&output), 2, "{}", said(&output));
+    assert!(said(&output).contains("no check matches"), "{}", said(&output));
+}
+
+#[tokio::test]
+async fn hardening_explains_itself_and_refuses_where_nobody_can_confirm() {
+    let folder = tempfile::tempdir().unwrap();
+    // nobody listens there: had anything been sent, that would be said
+    let args = [&["audit", "127.0.0.1:1", "--hardening", "--json", "a.json"], &HOSTILE[..]].concat();
+    let output = run(folder.path(), &args).await;
+    assert_eq!(code(&output), 2, "{}", said(&output));
+    for text in
+        ["1 cases, one after the other", "a server that is yours", "--i-have-permission", "nothing was sent"]
+    {
+        assert!(said(&output).contains(text), "{text}: {}", said(&output));
+    }
+    assert!(!said(&output).contains("cannot be reached"), "{}", said(&output));
+    assert!(!folder.path().join("a.json").exists());
+    for (args, expected) in [
+        (["audit", "127.0.0.1:1", "--i-have-permission"], "--hardening"),
+        (["audit", "127.0.0.1:1", "--hardening-must-hold"], "--hardening"),
+    ] {
+        let output = run(folder.path(), &args).await;
+        assert!(code(&output) == 2 && said(&output).contains(expected), "{}", said(&output));
+    }
+    let two = ["audit", "127.0.0.1:1", "127.0.0.1:2", "--hardening", "--i-have-permission"];
+    assert!(said(&run(folder.path(), &two).await).contains("one server at a time"));
+}
+
+#[tokio::test]
+async fn hardening_is_reported_apart_and_decides_only_where_it_is_asked_to() {
+    let (folder, (server, _)) = (tempfile::tempdir().unwrap(), servers().await);
+    let mut args = vec!["audit", &server.url, "--hardening", "--i-have-permission", "--json", "a.json"];
+    args.extend(["--markdown", "a.md", "--html", "a.html"]);
+    args.extend(HOSTILE);
+    let output = run(folder.path(), &args).await;
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    assert!(said(&output).contains("not conformance"), "{}", said(&output));
+    let hostile = &json(folder.path(), "a.json")["hardening"];
+    assert_eq!(hostile["cases"][0]["verdict"], "weak", "{hostile:#}");
+    assert_eq!(hostile["suite"], grasp_audit::VERSION);
+    assert_eq!(hostile["catalogue"], grasp_audit::hardening::REVISION);
+    for file in ["a.md", "a.html"] {
+        let text = std::fs::read_to_string(folder.path().join(file)).unwrap();
+        assert!(
+            text.contains("H/http/strange-methods") && text.contains(grasp_audit::hardening::REVISION),
+            "{file}"
+        );
+    }
+    args.push("--hardening-must-hold");
+    assert_eq!(code(&run(folder.path(), &args).await), 1);
+}
+
 fn port(server: &NullServer) -> String {
     server.url.rsplit(':').next().unwrap().to_owned()
 }

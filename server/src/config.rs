@@ -5,6 +5,7 @@
 //! is told at once: which variable, what it got, what it could be. Pure: where values come from is passed in.
 
 pub mod cli;
+mod conflicts;
 mod parse;
 mod setting;
 #[cfg(test)]
@@ -118,6 +119,9 @@ settings! {
         /// How much to log: error, warn, info, debug, trace, off, or directives such as `info,grasp_server=debug`
         log_level: String = parse::log_level,
             "NGIT_LOG_LEVEL" <"LEVEL">, default "info", example "info,grasp_server::relay=debug";
+        /// Figures for monitoring systems (Prometheus) at /metrics, for everybody who reaches this server; false: 404
+        metrics_enabled: bool = parse::switch,
+            "NGIT_METRICS_ENABLED" <"true|false">, default "true", example "false";
         /// Seconds that running pushes are given to finish when the server stops
         shutdown_grace: Duration = parse::seconds(0, 3600),
             "NGIT_SHUTDOWN_GRACE_SECS" <"SECONDS">, default "30", example "30";
@@ -146,6 +150,18 @@ settings! {
         /// Contributors may push pull requests to repositories of their own, below /prs/ (GRASP-06)
         grasp06_enable: bool = parse::switch,
             "NGIT_GRASP06_ENABLE" <"true|false">, default "false", example "true";
+        /// Keep copies of all repositories that become known, also of those that do not list this service (GRASP-05)
+        archive_all: bool = parse::switch,
+            "NGIT_ARCHIVE_ALL" <"true|false">, default "false", example "true";
+        /// Keep copies of these repositories, though they do not list this service, by the same kind of rules (GRASP-05)
+        archive_whitelist: Vec<RepositoryRule> = parse::rules,
+            "NGIT_ARCHIVE_WHITELIST" <"RULES">, unset "none", example "npub1…,npub1…/my-project,my-project";
+        /// Keep copies of the repositories that list one of these GRASP services, and follow their relays (GRASP-05)
+        archive_grasp_services: Vec<ServiceDomain> = parse::domains,
+            "NGIT_ARCHIVE_GRASP_SERVICES" <"DOMAINS">, unset "none", example "git.example.org,grasp.example.net";
+        /// Refuse pushes to such copies; with false, a signed state authorises them as it does everywhere
+        archive_read_only: bool = parse::switch,
+            "NGIT_ARCHIVE_READ_ONLY" <"true|false">, default "true", example "false";
         /// Networks of reverse proxies whose forwarding headers name the client, separated by commas
         trusted_proxy_cidrs: Vec<IpNet> = parse::networks,
             "NGIT_TRUSTED_PROXY_CIDRS" <"CIDRS">, unset "none: forwarding headers are ignored",
@@ -213,6 +229,11 @@ settings! {
         max_purgatory_events: usize = parse::count(1, 100_000_000),
             "NGIT_MAX_PURGATORY_EVENTS" <"COUNT">, default "10000", example "10000";
     }
+    "Retired repositories" {
+        /// Days that the data of a repository is held after it was deleted, moved away or was sent away by a list
+        deletion_retention: Duration = parse::days(0, 36_500),
+            "NGIT_DELETION_RETENTION_DAYS" <"DAYS">, default "30", example "30";
+    }
     "Proactive sync" {
         /// Fetch what other relays and git hosts have of the repositories here (GRASP-02); false: no outgoing connections
         sync_enable: bool = parse::switch,
@@ -271,7 +292,7 @@ impl Config {
         let (mut values, mut errors) = reader.finish();
         let Some(mut config) = read else { return Err(errors) };
         config.settle_dependent_defaults(&mut values);
-        errors.extend(config.conflicts(&values));
+        errors.extend(conflicts::conflicts(&config, &values));
         if errors.is_empty() { Ok((config, values)) } else { Err(errors) }
     }
 
@@ -307,27 +328,6 @@ impl Config {
                 _ => {}
             }
         }
-    }
-
-    /// The rules between two settings.
-    fn conflicts(&self, values: &[EffectiveValue]) -> Vec<ConfigError> {
-        let conflict = |name: &str, why: String, example: String| {
-            let value = values.iter().find(|value| value.setting.name == name)?;
-            let got = value.shown.clone();
-            Some(ConfigError::Value { name: value.setting.name, origin: value.origin, got, why, example })
-        };
-        let mut found = Vec::new();
-        if self.default_limit > self.max_limit {
-            let most = self.max_limit;
-            let why = format!("is more than NGIT_MAX_LIMIT, which is {most}");
-            found.extend(conflict("NGIT_DEFAULT_LIMIT", why, most.to_string()));
-        }
-        if self.sync_base_backoff > self.sync_max_backoff {
-            let base = self.sync_base_backoff.as_secs();
-            let why = format!("is less than NGIT_SYNC_BASE_BACKOFF_SECS, which is {base}");
-            found.extend(conflict("NGIT_SYNC_MAX_BACKOFF_SECS", why, base.to_string()));
-        }
-        found
     }
 
     /// The name under which announcements list this service, now that the port is known.

@@ -124,9 +124,20 @@ impl Directory {
             .any(|repository| self.standing(&repository).is_some_and(|standing| standing.hosted))
     }
 
+    /// All repositories that are known.
+    pub fn all(&self) -> impl Iterator<Item = &Coordinate> {
+        self.repositories.keys()
+    }
+
     /// How many repositories are hosted here.
     #[must_use]
     pub fn hosted(&self) -> usize {
         self.repositories.values().filter(|entry| entry.hosted).count()
+    }
+
+    /// How many of these wait for their git data.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.repositories.values().filter(|entry| entry.hosted && !entry.served).count()
     }
 }

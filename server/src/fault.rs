@@ -139,6 +139,11 @@ pub const FAULTS: &[(&str, &str)] = &[
     ("unsigned-uploads-stay", "refs without an event never expire"),
     ("siblings-forgotten", "only one of the repositories for which a state is authoritative follows it"),
     ("retired-is-served", "a repository whose announcement was deleted can still be reached"),
+    ("archived-are-pushed-to", "an archived repository takes pushes, though it is said to be read-only"),
+    (
+        "read-only-untold",
+        "the relay information document does not say that archived repositories are read-only",
+    ),
     ("contributed-data-forgotten", "what a contributor pushed before the event is pushed in vain"),
     ("contributed-updates-refused", "the data of a pull request update is refused below /prs/"),
     (

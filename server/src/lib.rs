@@ -16,6 +16,7 @@ pub mod healthcheck;
 pub mod house;
 pub mod http;
 pub mod intake;
+pub mod metrics;
 pub mod nip34;
 pub mod outbound;
 pub mod owner_key;

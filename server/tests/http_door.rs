@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use grasp_server::http::{
-    About, Body, Client, Door, GitCall, GitDoor, GitResource, Limits, Permit, RelayDoor, RelayStream,
-    Repositories, RepositoryView, RequestBody, Services, whole,
+    About, Body, Client, Door, GitCall, GitDoor, GitResource, Limits, Overview, Permit, RelayDoor,
+    RelayStream, Repositories, RepositoryView, RequestBody, Services, SyncView, whole,
 };
 use grasp_server::nip34::Coordinate;
 use http_body_util::BodyExt as _;
@@ -34,6 +34,8 @@ struct Rooms {
     begun: Notify,
     /// Addresses that the relay does not want.
     unwelcome: Option<IpAddr>,
+    /// Sync and metrics are on.
+    watched: bool,
 }
 
 impl RelayDoor for Rooms {
@@ -99,6 +101,16 @@ impl Repositories for Rooms {
     }
 }
 
+impl Overview for Rooms {
+    fn sync(&self) -> Option<Arc<SyncView>> {
+        self.watched.then(|| Arc::new(SyncView { now: 1, queued_peers: 3, ..SyncView::default() }))
+    }
+
+    fn metrics(&self) -> Option<Bytes> {
+        self.watched.then(|| Bytes::from_static(b"figure 1\n"))
+    }
+}
+
 async fn open_with(rooms: Arc<Rooms>, limits: Limits, proxies: &[&str]) -> Door {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let about = About {
@@ -109,8 +121,14 @@ async fn open_with(rooms: Arc<Rooms>, limits: Limits, proxies: &[&str]) -> Door 
         contributions: true,
     };
     let trusted_proxies = proxies.iter().map(|network| network.parse().unwrap()).collect();
-    let services =
-        Services { relay: rooms.clone(), git: rooms.clone(), repositories: rooms, about, trusted_proxies };
+    let services = Services {
+        relay: rooms.clone(),
+        git: rooms.clone(),
+        repositories: rooms.clone(),
+        overview: rooms,
+        about,
+        trusted_proxies,
+    };
     Door::open(listener, services, limits).unwrap()
 }
 
@@ -199,6 +217,10 @@ async fn every_answer_carries_cors() {
         ("DELETE /healthz", "", 405),
         ("BREW /icon.svg", "", 405),
         ("GET /healthz", "", 200),
+        ("GET /sync", "", 200),
+        ("GET /sync", "Accept: application/json\r\n", 200),
+        ("POST /sync", "Content-Length: 0\r\n", 405),
+        ("GET /metrics", "", 404),
         ("GET /icon.svg", "", 200),
         ("GET /favicon.ico", "", 200),
         ("GET /.well-known/nostr.json", "", 200),
@@ -340,6 +362,41 @@ async fn a_repository_has_a_page_that_leads_to_clients() {
         assert!(page.body.contains("A &lt;hosted&gt; one") && page.body.contains("has not arrived yet"));
         assert!(page.body.contains(&format!("https://gitworkshop.dev/{NPUB}/git.example.org/hosted")));
     }
+}
+
+#[tokio::test]
+async fn sync_is_a_page_or_data_and_says_when_it_is_off() {
+    let (off, rooms) = (open().await, Arc::new(Rooms { watched: true, ..Rooms::default() }));
+    let on = open_with(rooms, Limits::default(), &[]).await;
+    let page = ask(&off, "GET /sync", "Accept: text/html\r\n").await;
+    assert_eq!((page.status(), page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert!(page.body.contains("Proactive sync is off") && !page.body.contains("<script"));
+    let page = ask(&on, "GET /sync", "").await;
+    assert!(page.body.contains("3 more wait until there is room") && page.has_cors());
+    assert_eq!((page.header("vary"), page.header("cache-control")), (Some("Accept"), Some("no-store")));
+    for (door, enabled) in [(&off, false), (&on, true)] {
+        let data = ask(door, "GET /sync", "Accept: application/json\r\n").await;
+        let document: serde_json::Value = serde_json::from_str(&data.body).unwrap();
+        assert_eq!(
+            (data.header("content-type"), &document["enabled"]),
+            (Some("application/json"), &enabled.into())
+        );
+        assert_eq!(document["standing"]["queued_peers"].as_u64(), enabled.then_some(3));
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_there_only_when_they_are_on() {
+    let (off, rooms) = (open().await, Arc::new(Rooms { watched: true, ..Rooms::default() }));
+    let on = open_with(rooms, Limits::default(), &[]).await;
+    assert_eq!(ask(&off, "GET /metrics", "").await.status(), 404);
+    let figures = ask(&on, "GET /metrics", "").await;
+    let plain = Some("text/plain; version=0.0.4; charset=utf-8");
+    assert_eq!(
+        (figures.status(), figures.header("content-type"), figures.body.as_str()),
+        (200, plain, "figure 1\n")
+    );
+    assert!(figures.has_cors());
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ pub mod disk;
 pub mod elsewhere;
 pub mod engine;
 pub mod gate;
+pub mod home;
 pub mod instance;
 pub mod process;
 pub mod raw_push;

@@ -44,7 +44,7 @@ impl HardeningArgs {
         if suite.selected().is_empty() {
             return Ok(None);
         }
-        eprintln!("{}\n", statement(url, suite.selected()));
+        eprintln!("{}\n", statement(url, suite.selected(), options.patience));
         if self.i_have_permission {
             return Ok(Some(suite));
         }

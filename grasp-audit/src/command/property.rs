@@ -68,7 +68,7 @@ pub(crate) async fn run(args: PropertyArgs) -> Result<ExitCode, String> {
     let target = args.server.reach(&args.url).await?;
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let telling = args.server.telling(&target, seed)?;
-    println!("GRASP stories for {}, seed {seed}", target.url.base());
+    println!("GRASP stories for {}, seed {seed}\n{}", target.url.base(), grasp_audit::versions());
     if !args.no_regressions {
         let code = regressions(&target, &telling).await?;
         if code != ExitCode::SUCCESS {
@@ -201,7 +201,7 @@ fn as_json(findings: &Findings, plan: &Plan) -> serde_json::Value {
         json!({"event": event, "case": case, "exercised": findings.coverage.of(*row)})
     });
     json!({
-        "suite": env!("CARGO_PKG_VERSION"),
+        "suite": grasp_audit::VERSION,
         "catalogue": grasp_audit::catalogue::REVISION,
         "seed": plan.telling.seed,
         "first": plan.first,

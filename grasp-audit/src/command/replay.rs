@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use grasp_audit::escape::in_a_line;
 use grasp_audit::property::{Outcome, Record, tell};
 
 use super::property::told_story;
@@ -34,6 +35,13 @@ pub(crate) async fn run(args: ReplayArgs) -> Result<ExitCode, String> {
     let text = std::fs::read_to_string(&args.file).map_err(|error| format!("cannot read {path}: {error}"))?;
     let record = Record::parse(&text).map_err(|error| format!("{path}: {error}"))?;
     let target = args.server.reach(&args.url).await?;
+    println!(
+        "a story for {}, written by suite {}, catalogue {}\ntold by {}",
+        target.url.base(),
+        in_a_line(&record.suite),
+        in_a_line(&record.catalogue),
+        grasp_audit::versions()
+    );
     let told = tell(&target, &record.story, &args.server.telling(&target, record.seed)?).await;
     if args.wire {
         for entry in &told.transcript {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::ground::Ground;
 use super::meter::Load;
 use crate::check::CheckResult;
+use crate::report::outcome::Outcome;
 
 /// How long a case may take unless it says otherwise.
 const DEFAULT_BOUND: Duration = Duration::from_secs(120);
@@ -175,6 +176,32 @@ impl Grade {
             Self::Skip { .. } => "skip",
             Self::Error { .. } => "ERROR",
         }
+    }
+
+    /// The outcome of a check that has the same colour.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        match self {
+            Self::Robust => Outcome::Pass,
+            Self::Tolerable { .. } => Outcome::Warn,
+            Self::Weak { .. } => Outcome::Fail,
+            Self::Skip { .. } => Outcome::Skip,
+            Self::Error { .. } => Outcome::Error,
+        }
+    }
+
+    /// What is to be read about it: headings with their texts.
+    #[must_use]
+    pub fn told(&self) -> Vec<(&'static str, &[String])> {
+        let one = std::slice::from_ref;
+        let told: [(&'static str, &[String]); 2] = match self {
+            Self::Robust => [("", &[]), ("", &[])],
+            Self::Tolerable { remarks } => [("Remarks", remarks), ("", &[])],
+            Self::Weak { seen, remarks } => [("This one", seen), ("Remarks", remarks)],
+            Self::Skip { why } => [("Left out", one(why)), ("", &[])],
+            Self::Error { text } => [("What stood in its way", one(text)), ("", &[])],
+        };
+        told.into_iter().filter(|(_, texts)| !texts.is_empty()).collect()
     }
 }
 

@@ -19,6 +19,9 @@ const ANSWER_OUT_OF_ORDER: Duration = Duration::from_secs(3);
 /// How much of a message of the server is read, in bytes.
 const MAX_FRAME: usize = 4 << 20;
 
+/// What is seen of a handshake that is neither agreed to nor refused.
+pub(crate) const UNANSWERED: &str = "none, and the connection stays open";
+
 /// Opcodes of RFC 6455.
 pub(crate) const CONTINUATION: u8 = 0;
 pub(crate) const TEXT: u8 = 1;
@@ -158,7 +161,8 @@ impl Socket {
         let end = |heard: &[u8]| heard.windows(4).position(|window| window == b"\r\n\r\n");
         let within = wire.patience().of(ANSWER_WITHIN);
         if !wire.hear_until(within, |heard| end(heard).is_some()).await {
-            return Err(fail("an answer to the WebSocket handshake", format!("none ({:?})", wire.ended())));
+            let seen = wire.ended().map_or(UNANSWERED.to_owned(), |end| format!("none ({end:?})"));
+            return Err(fail("an answer to the WebSocket handshake", seen));
         }
         let length = end(wire.kept()).map_or(0, |end| end + 4);
         let head: Vec<u8> = wire.kept().drain(..length).collect();
@@ -279,7 +283,7 @@ impl Socket {
         self.probes += 1;
         let probe = format!("alive-{}", self.probes);
         self.json(&json!(["REQ", probe, {"limit": 0}])).await?;
-        let within = self.wire.patience().of(ANSWER_WITHIN);
+        let within = self.wire.meter().wait(self.wire.patience().of(ANSWER_WITHIN));
         let mut first = None;
         let alive = self
             .hear(within, |message| match message {
@@ -300,6 +304,10 @@ impl Socket {
         Ok(match (alive, first) {
             (Ok(()), Some(answer)) => Reaction::Answered(answer),
             (Ok(()), None) => Reaction::Ignored,
+            (Err(Reaction::Silent), None) => {
+                self.wire.meter().unanswered();
+                Reaction::Silent
+            }
             // It did answer, and then went on to something that takes long; the vital signs tell how others fare.
             (Err(Reaction::Silent), Some(answer)) => Reaction::Answered(answer),
             (Err(reaction), _) => reaction,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::case::Findings;
 use super::frames::Socket;
@@ -134,6 +134,11 @@ impl Ground {
         request.push_str("\r\n");
         [request.as_bytes(), body].concat()
     }
+}
+
+/// How long until then; never nothing, since what has come already is to be read.
+pub(crate) fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(50))
 }
 
 fn is_framing(field: &str) -> bool {

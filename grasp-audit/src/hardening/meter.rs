@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -45,7 +46,13 @@ pub(crate) struct Meter {
     most_open: AtomicUsize,
     messages: AtomicUsize,
     bytes: AtomicU64,
+    unanswered: AtomicUsize,
 }
+
+/// After so many inputs without an answer, nobody waits as long for the next.
+const SILENCES: usize = 3;
+/// What part of the wait is left then.
+const SHORTENED: u32 = 50;
 
 /// A connection that counts for as long as it is kept.
 #[derive(Debug)]
@@ -65,6 +72,7 @@ impl Meter {
             most_open: AtomicUsize::new(0),
             messages: AtomicUsize::new(0),
             bytes: AtomicU64::new(0),
+            unanswered: AtomicUsize::new(0),
         })
     }
 
@@ -75,6 +83,17 @@ impl Meter {
             messages: self.messages.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
         }
+    }
+
+    /// How long to wait for an answer that may take `within`: a server that leaves everything unanswered is not given all
+    /// that time for each of a hundred inputs, or the case would never be over.
+    pub(crate) fn wait(&self, within: Duration) -> Duration {
+        if self.unanswered.load(Ordering::Relaxed) < SILENCES { within } else { within / SHORTENED }
+    }
+
+    /// An input was left without an answer.
+    pub(crate) fn unanswered(&self) {
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
     }
 
     /// One more connection.
@@ -121,6 +140,16 @@ mod tests {
         assert!(meter.send(1, 20).is_err());
         let meter = Meter::new(Load::new(1, 3, 100));
         assert!(meter.send(4, 1).is_err());
+    }
+
+    #[test]
+    fn whoever_never_answers_is_not_waited_for_a_hundred_times() {
+        let (meter, second) = (Meter::new(Load::default()), Duration::from_secs(1));
+        for _ in 0..SILENCES {
+            assert_eq!(meter.wait(second), second);
+            meter.unanswered();
+        }
+        assert!(meter.wait(second) * 100 < second * 5);
     }
 
     #[test]

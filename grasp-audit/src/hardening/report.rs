@@ -8,6 +8,7 @@ use super::case::{Area, Case, Grade};
 use super::meter::Load;
 use super::vital_signs::Vitals;
 use crate::report::Cleanup;
+use crate::report::outcome::Outcome;
 use crate::target::transcript::Entry;
 
 /// How many cases ended how.
@@ -79,7 +80,7 @@ pub struct Stopped {
 pub struct HardeningReport {
     /// Version of this suite.
     pub suite: String,
-    /// Revision of the cases.
+    /// Revision of the catalogue of cases, [`super::REVISION`].
     pub catalogue: String,
     /// The server's URL.
     pub url: String,
@@ -119,7 +120,7 @@ impl HardeningReport {
             } += 1;
         }
         Self {
-            suite: env!("CARGO_PKG_VERSION").to_owned(),
+            suite: crate::VERSION.to_owned(),
             catalogue: super::REVISION.to_owned(),
             url,
             duration_ms: milliseconds(duration),
@@ -142,14 +143,65 @@ impl HardeningReport {
         }
     }
 
+    /// The outcome of a run that has the same colour.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        match (self.holds(), self.totals.errors, self.totals.tolerable) {
+            (false, ..) => Outcome::Fail,
+            (true, 1.., _) => Outcome::Error,
+            (true, 0, 1..) => Outcome::Warn,
+            (true, 0, 0) => Outcome::Pass,
+        }
+    }
+
+    /// How many cases ended how, in words.
+    #[must_use]
+    pub const fn counted(&self) -> [(usize, &'static str, Outcome); 6] {
+        let totals = &self.totals;
+        [
+            (totals.robust, "robust", Outcome::Pass),
+            (totals.tolerable, "tolerable", Outcome::Warn),
+            (totals.weak, "weak", Outcome::Fail),
+            (totals.skipped, "skipped", Outcome::Skip),
+            (totals.errors, "not carried out", Outcome::Error),
+            (totals.not_run, "not run", Outcome::Error),
+        ]
+    }
+
+    /// What was sent: `812 messages, 4.5 MB, over up to 200 connections at a time`.
+    #[must_use]
+    pub fn sent(&self) -> String {
+        let Load { at_once, messages, bytes } = self.load;
+        let megabytes = bytes as f64 / 1e6;
+        format!("{messages} messages, {megabytes:.1} MB, over up to {at_once} connections at a time")
+    }
+
+    /// Why cases were not run, if some were not.
+    #[must_use]
+    pub fn stop(&self) -> Option<String> {
+        let Stopped { case, why } = self.stopped.as_ref()?;
+        let at = case.as_ref().map_or("before the first case".to_owned(), |case| format!("after {case}"));
+        let left = self.totals.not_run;
+        Some(format!("stopped {at}: {why}; {left} cases were not run; look whether the server is still up"))
+    }
+
     /// Whether no case found the server weak, and none was left out because the server had become unusable.
     #[must_use]
-    pub fn holds(&self) -> bool {
+    pub const fn holds(&self) -> bool {
         self.totals.weak == 0 && self.stopped.is_none()
     }
 }
 
 impl CaseReport {
+    /// What the server did, in a line; or why nobody knows.
+    #[must_use]
+    pub fn line(&self) -> &str {
+        match &self.grade {
+            Grade::Skip { why } => why,
+            _ => &self.did,
+        }
+    }
+
     pub(crate) fn new(case: &Case, grade: Grade, did: String, duration: Duration) -> Self {
         Self {
             id: case.id.clone(),

@@ -207,14 +207,16 @@ impl Worlds {
 }
 
 async fn bounded(case: &Case, ground: Ground) -> CheckResult<Findings> {
+    // a patient auditor waits longer for each answer
+    let within = ground.patience().of(case.bound).max(case.bound);
     // a task of its own: a panic ends it and nothing else
     let mut task = tokio::spawn(case.start(ground));
-    match tokio::time::timeout(case.bound, &mut task).await {
+    match tokio::time::timeout(within, &mut task).await {
         Ok(Ok(result)) => result,
         Ok(Err(error)) => Err(Ending::CannotRun(format!("the case itself broke: {error}"))),
         Err(_) => {
             task.abort();
-            Err(Ending::CannotRun(format!("the case was not over after {:?}", case.bound)))
+            Err(Ending::CannotRun(format!("the case was not over after {within:?}")))
         }
     }
 }

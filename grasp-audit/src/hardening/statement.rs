@@ -5,16 +5,18 @@ use std::time::Duration;
 use super::case::{Area, Case};
 use super::meter::Load;
 use super::runner::RECOVERS_WITHIN;
+use crate::target::patience::Patience;
 
-/// What a run of these cases against `url` will send, in plain words, with its bounds.
+/// What a run of these cases against `url` will send, in plain words, with its bounds; `patience` stretches the time.
 #[must_use]
-pub fn statement(url: &str, cases: &[Case]) -> String {
+pub fn statement(url: &str, cases: &[Case], patience: Patience) -> String {
     let load = cases.iter().fold(Load::default(), |load, case| load.and_then(case.load));
-    let bound: Duration = cases.iter().map(|case| case.bound).sum();
+    let bound: Duration = cases.iter().map(|case| patience.of(case.bound).max(case.bound)).sum();
     let areas = Area::ALL.map(|area| {
         let count = cases.iter().filter(|case| case.area == area).count();
         format!("  {count:>3} cases  {}\n", area.heading())
     });
+    let recovers = patience.of(RECOVERS_WITHIN);
     format!(
         "Hardening sends hostile input to {url}: {} cases, one after the other.\n{}\
          They hold malformed and oversized requests, broken packs, archives and packs that unpack to several hundred \
@@ -31,7 +33,7 @@ pub fn statement(url: &str, cases: &[Case]) -> String {
         load.messages,
         load.bytes.div_ceil(1_000_000),
         bound.as_secs().div_ceil(60),
-        RECOVERS_WITHIN.as_secs(),
+        recovers.as_secs_f64().ceil(),
     )
 }
 
@@ -42,7 +44,7 @@ mod tests {
     #[test]
     fn what_will_be_sent_is_said_with_its_bounds() {
         let cases = crate::hardening::all();
-        let text = statement("https://git.example.org", &cases);
+        let text = statement("https://git.example.org", &cases, Patience::default());
         assert!(text.contains("https://git.example.org") && text.contains(&format!("{} cases", cases.len())));
         assert!(
             text.contains("connections at a time") && text.contains("MB sent") && text.contains("minutes")

@@ -37,28 +37,23 @@ fn mark(paint: Paint, grade: &Grade) -> String {
 
 fn overview(paint: Paint, case: &CaseReport) -> Vec<String> {
     let mark = mark(paint, &case.grade);
-    let why = match &case.grade {
-        Grade::Skip { why } => visible(why),
-        _ => visible(&case.did),
-    };
+    let why = visible(case.line());
     vec![format!("  {mark}  {:<34} {why}", case.id)]
 }
 
 fn details(paint: Paint, case: &CaseReport) -> Vec<String> {
-    let (seen, remarks) = match &case.grade {
-        Grade::Weak { seen, remarks } => (seen.as_slice(), remarks.as_slice()),
-        Grade::Tolerable { remarks } => (&[][..], remarks.as_slice()),
-        Grade::Error { text } => (std::slice::from_ref(text), &[][..]),
-        Grade::Robust | Grade::Skip { .. } => return Vec::new(),
-    };
+    if matches!(case.grade, Grade::Robust | Grade::Skip { .. }) {
+        return Vec::new();
+    }
     let mut lines = vec![
         format!("\n{} {}", mark(paint, &case.grade).trim_end(), case.id),
         format!("  sent:            {}", case.sends),
         format!("  a robust server: {}", case.robust),
     ];
-    for (heading, texts) in [("this one:", seen), ("remarks:", remarks)] {
+    for (heading, texts) in case.grade.told() {
+        let heading = format!("{}:", heading.to_lowercase());
         for (position, text) in texts.iter().enumerate() {
-            let heading = if position == 0 { heading } else { "" };
+            let heading = if position == 0 { heading.as_str() } else { "" };
             lines.push(format!("  {heading:<16} {}", indented(text, 19)));
         }
     }
@@ -71,33 +66,13 @@ fn details(paint: Paint, case: &CaseReport) -> Vec<String> {
 }
 
 fn summary(paint: Paint, report: &HardeningReport) -> Vec<String> {
-    let (totals, load) = (&report.totals, &report.load);
+    let seconds = report.duration_ms as f64 / 1000.0;
+    let counted = report.counted().map(|(count, what, _)| format!("{count} {what}")).join(", ");
     let mut lines = vec![
-        format!(
-            "\n{} cases in {:.1} s: {} robust, {} tolerable, {} weak, {} skipped, {} could not be carried out",
-            report.cases.len(),
-            report.duration_ms as f64 / 1000.0,
-            totals.robust,
-            totals.tolerable,
-            totals.weak,
-            totals.skipped,
-            totals.errors,
-        ),
-        format!(
-            "sent {} messages, {:.1} MB, over up to {} connections at a time",
-            load.messages,
-            load.bytes as f64 / 1e6,
-            load.at_once
-        ),
+        format!("\n{} cases in {seconds:.1} s: {counted}", report.cases.len()),
+        format!("sent {}", report.sent()),
     ];
-    if let Some(stopped) = &report.stopped {
-        let because = match &stopped.case {
-            Some(case) => format!("stopped after {case}: {}", stopped.why),
-            None => format!("stopped before the first case: {}", stopped.why),
-        };
-        lines.push(paint.bad(&visible(&because)));
-        lines.push(format!("{} cases were not run; look whether the server is still up", totals.not_run));
-    }
+    lines.extend(report.stop().map(|stop| paint.bad(&visible(&stop))));
     let sentence = report.sentence();
     lines.push(if report.holds() { paint.good(&sentence) } else { paint.bad(&sentence) });
     lines

@@ -236,7 +236,7 @@ impl Wire {
     /// As [`Wire::answers`], for what may take longer.
     pub(crate) async fn answers_within(&mut self, within: Duration, taken: bool) -> Heard {
         let whole = |heard: &[u8]| replies(heard, false).last().is_some_and(|reply| reply.whole);
-        if self.hear_until(within, whole).await {
+        if self.hear_until(self.meter.wait(within), whole).await {
             let length = self.heard.len();
             while self.hear_until(self.patience.of(AFTERWARDS), |heard| heard.len() > length).await
                 && self.heard.len() < MAX_KEPT
@@ -246,6 +246,9 @@ impl Wire {
                     break;
                 }
             }
+        }
+        if self.heard.is_empty() && self.end.is_none() {
+            self.meter.unanswered();
         }
         let heard = Heard {
             replies: replies(&self.heard, self.end.is_some()),
@@ -265,6 +268,10 @@ impl Wire {
     /// Takes what has come so far.
     pub(crate) const fn kept(&mut self) -> &mut Vec<u8> {
         &mut self.heard
+    }
+
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     pub(crate) const fn patience(&self) -> Patience {

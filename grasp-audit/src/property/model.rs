@@ -238,6 +238,8 @@ struct Family {
     states: BTreeMap<Person, States>,
     hosted: BTreeMap<Person, Hosted>,
     objects: BTreeSet<Object>,
+    /// The served states of owners whose repository was retired.
+    put_aside: BTreeMap<Person, Event>,
 }
 
 /// What a server knows and shows.

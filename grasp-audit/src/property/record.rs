@@ -53,7 +53,7 @@ impl Record {
         Self {
             format: FORMAT,
             catalogue: catalogue::REVISION.to_owned(),
-            suite: env!("CARGO_PKG_VERSION").to_owned(),
+            suite: crate::VERSION.to_owned(),
             about: String::new(),
             seed,
             case,

@@ -159,7 +159,7 @@ impl Comparison {
         Self {
             format: Self::FORMAT,
             schema: Self::SCHEMA,
-            suite: env!("CARGO_PKG_VERSION"),
+            suite: crate::VERSION,
             catalogue: catalogue::REVISION,
             started,
             servers: examined.iter().map(server).collect(),

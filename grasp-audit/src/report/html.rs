@@ -1,9 +1,12 @@
-//! The report as one HTML file: a summary for the first screen, then the specification row by row, with the evidence.
+//! The report as one HTML file: a summary for the first screen, then the specification row by row, with the evidence;
+//! how the server stood hostile input, when that was asked for, in a part of its own.
 //!
 //! It works without scripts: rows open and close by themselves, and the filter is CSS.
 
 mod changes;
 mod check;
+mod hardening;
+mod timeline;
 
 use maud::{Markup, html};
 
@@ -12,7 +15,7 @@ use super::outline::{Row, Section, outline};
 use super::{CheckReport, Report};
 use crate::calendar::{minute, span};
 use crate::escape::visible;
-use crate::page::{anchor, bar, chip, frame, prose};
+use crate::page::{anchor, bar, chip, frame, prose, tiles};
 
 /// More failed checks than this are shown closed, or nobody would find the second one.
 const SHOWN_OPEN: usize = 20;
@@ -24,16 +27,9 @@ const SLOWEST: usize = 10;
 /// The HTML text.
 #[must_use]
 pub fn render(report: &Report) -> String {
-    let sections = outline(report);
-    let tally = Tally::of(report.checks.iter().map(CheckReport::outcome));
-    let failed = tally.fail + tally.error;
-    let view = check::View { open: failed <= SHOWN_OPEN, failed };
     let body = html! {
-        (summary(report, &tally, &sections))
-        @if let Some(baseline) = &report.baseline { (changes::section(baseline)) }
-        (filter(&tally))
-        @for section in &sections { (section_rows(section, view)) }
-        (slowest(report))
+        @if report.is_about_conformance() { (conformance(report)) } @else { (hostile_only(report)) }
+        @if let Some(hostile) = &report.hardening { (hardening::section(hostile)) }
     };
     let made = format!(
         "grasp-audit {}, catalogue {}, begun {}",
@@ -42,6 +38,33 @@ pub fn render(report: &Report) -> String {
         minute(report.started)
     );
     frame(&format!("GRASP audit of {}", report.url), &made, &body)
+}
+
+fn conformance(report: &Report) -> Markup {
+    let sections = outline(report);
+    let tally = Tally::of(report.checks.iter().map(CheckReport::outcome));
+    let failed = tally.fail + tally.error;
+    let view = check::View { open: failed <= SHOWN_OPEN, failed };
+    html! {
+        (summary(report, &tally, &sections))
+        @if let Some(baseline) = &report.baseline { (changes::section(baseline)) }
+        (filter(&tally))
+        @for section in &sections { (section_rows(section, view)) }
+        (slowest(report))
+    }
+}
+
+/// The head of a page about hostile input alone.
+fn hostile_only(report: &Report) -> Markup {
+    html! {
+        p.kind { "GRASP hardening" }
+        h1 { (visible(&report.url)) }
+        p.server { (server(report)) ". " (capital(&report.sentence())) "." }
+    }
+}
+
+fn server(report: &Report) -> String {
+    if report.server.is_empty() { "no name".to_owned() } else { visible(&report.server) }
 }
 
 /// The outcome of the whole run, for colours: as the exit code, 0, 1, 2.
@@ -59,9 +82,9 @@ fn summary(report: &Report, tally: &Tally, sections: &[Section<'_>]) -> Markup {
         header.summary.(whole.word()) {
             p.kind { "GRASP conformance audit" }
             h1 { (visible(&report.url)) }
-            p.server { @if report.server.is_empty() { "no name" } @else { (visible(&report.server)) } }
+            p.server { (server(report)) }
             p.verdict { span.seal aria-hidden="true" { (whole.sign()) } " " (capital(&report.sentence())) }
-            (tiles(report))
+            (tiles(&figures(report)))
             @if tally.fail > 0 { (failed_requirements(sections)) }
             (overview(sections))
             dl.facts {
@@ -73,28 +96,24 @@ fn summary(report: &Report, tally: &Tally, sections: &[Section<'_>]) -> Markup {
                     div { dt { "Events" } dd { (cleanup.published) " published, " (cleanup.deleted) " deleted again" } }
                 }
                 @if let Some(filter) = &report.filter { div { dt { "Only" } dd { code { (visible(filter)) } } } }
+                @if let Some(hostile) = &report.hardening {
+                    div { dt { "Hardening, apart" } dd { a href="#hardening" { (hostile.sentence()) } } }
+                }
             }
         }
     }
 }
 
-fn tiles(report: &Report) -> Markup {
+fn figures(report: &Report) -> [(usize, &'static str, Outcome); 6] {
     let totals = &report.totals;
-    let tiles = [
-        (totals.passed, "passed", "pass"),
-        (totals.failed_must, "failed a MUST", "fail"),
-        (totals.failed_other, "failed something weaker", "fail"),
-        (totals.skipped, "skipped", "skip"),
-        (totals.warned, "with a remark", "warn"),
-        (totals.errors, "not carried out", "error"),
-    ];
-    html! {
-        ul.tiles {
-            @for (count, label, class) in tiles {
-                li.(class).none[count == 0] { strong { (count) } " " span { (label) } }
-            }
-        }
-    }
+    [
+        (totals.passed, "passed", Outcome::Pass),
+        (totals.failed_must, "failed a MUST", Outcome::Fail),
+        (totals.failed_other, "failed something weaker", Outcome::Fail),
+        (totals.skipped, "skipped", Outcome::Skip),
+        (totals.warned, "with a remark", Outcome::Warn),
+        (totals.errors, "not carried out", Outcome::Error),
+    ]
 }
 
 fn failed_requirements(sections: &[Section<'_>]) -> Markup {

@@ -1,8 +1,11 @@
 //! The report as Markdown, for issues, pull requests and job summaries: a table per section, failures in full below.
 
+mod hardening;
+
 use std::fmt::Write as _;
 
 use super::baseline::{Baseline, Kind};
+use super::html::capital;
 use super::outcome::Outcome;
 use super::outline::{Section, outline};
 use super::terminal::wire;
@@ -18,19 +21,39 @@ const SHOWN_IN_FULL: usize = 40;
 #[must_use]
 pub fn render(report: &Report) -> String {
     let mut text = format!("# GRASP audit of {}\n\n", code(&report.url));
-    summary(&mut text, report);
-    if let Some(baseline) = &report.baseline {
-        changes(&mut text, baseline);
+    if report.is_about_conformance() {
+        conformance(&mut text, report);
+    } else {
+        let sentence = capital(&report.sentence());
+        let _ = writeln!(text, "{}. {sentence}; {}.\n", server(report), made(report));
     }
-    for section in outline(report) {
-        table(&mut text, &section);
+    if let Some(hostile) = &report.hardening {
+        hardening::part(&mut text, hostile);
     }
-    remarks(&mut text, report);
-    failures(&mut text, report);
     text
 }
 
 // Writing to a String cannot fail: the results of `write!` below are of no interest.
+
+fn conformance(text: &mut String, report: &Report) {
+    summary(text, report);
+    if let Some(baseline) = &report.baseline {
+        changes(text, baseline);
+    }
+    for section in outline(report) {
+        table(text, &section);
+    }
+    remarks(text, report);
+    failures(text, report);
+}
+
+fn server(report: &Report) -> String {
+    if report.server.is_empty() { "a server without a name".to_owned() } else { code(&report.server) }
+}
+
+fn made(report: &Report) -> String {
+    format!("begun {}, suite {}, catalogue {}", minute(report.started), report.suite, report.catalogue)
+}
 
 fn summary(text: &mut String, report: &Report) {
     let totals = &report.totals;
@@ -50,17 +73,8 @@ fn summary(text: &mut String, report: &Report) {
         "| {} | {} | {} | {} | {} | {} |\n",
         totals.passed, totals.failed_must, totals.failed_other, totals.skipped, totals.warned, totals.errors
     );
-    let server =
-        if report.server.is_empty() { "a server without a name".to_owned() } else { code(&report.server) };
-    let _ = writeln!(
-        text,
-        "{server}, {} checks in {}, begun {}. Suite {}, catalogue {}.\n",
-        report.checks.len(),
-        span(report.duration_ms),
-        minute(report.started),
-        report.suite,
-        report.catalogue
-    );
+    let (checks, took) = (report.checks.len(), span(report.duration_ms));
+    let _ = writeln!(text, "{}, {checks} checks in {took}, {}.\n", server(report), made(report));
     if let Some(filter) = &report.filter {
         let _ = writeln!(text, "Only checks that match {}.\n", code(filter));
     }
@@ -115,13 +129,17 @@ fn table(text: &mut String, section: &Section<'_>) {
 }
 
 pub(super) fn mark(outcome: Outcome) -> String {
+    mark_saying(outcome, outcome.word())
+}
+
+fn mark_saying(outcome: Outcome, word: &str) -> String {
     let sign = match outcome {
         Outcome::Pass => "✅",
         Outcome::Fail => "❌",
         Outcome::Skip => "➖",
         Outcome::Warn | Outcome::Error => "⚠️",
     };
-    format!("{sign} {}", outcome.word())
+    format!("{sign} {word}")
 }
 
 fn remarks(text: &mut String, report: &Report) {
@@ -145,11 +163,7 @@ fn remarks(text: &mut String, report: &Report) {
 }
 
 fn failures(text: &mut String, report: &Report) {
-    let failed: Vec<&CheckReport> = report
-        .checks
-        .iter()
-        .filter(|check| matches!(check.outcome(), Outcome::Fail | Outcome::Error))
-        .collect();
+    let failed: Vec<&CheckReport> = report.failures().collect();
     if failed.is_empty() {
         return;
     }

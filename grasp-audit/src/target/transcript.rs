@@ -1,12 +1,14 @@
 //! What went over the wire during one check, in order, with times; bounded.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
 use crate::attachment::{Attachment, MAX_ATTACHMENTS};
+use crate::peer::Visits;
+use crate::peer::timeline::Timeline;
 
 /// How many entries are kept: the first ones go when there are more.
 const MAX_ENTRIES: usize = 400;
@@ -52,6 +54,7 @@ struct Record {
     entries: Vec<Entry>,
     traffic: BTreeMap<String, Traffic>,
     attachments: Vec<Attachment>,
+    visits: Vec<Arc<Visits>>,
 }
 
 impl Record {
@@ -124,6 +127,21 @@ impl Transcript {
     #[must_use]
     pub fn attachments(&self) -> Vec<Attachment> {
         self.lock().attachments.clone()
+    }
+
+    /// What the server does at a peer belongs to this record, too. Returns the peer's number, from 1.
+    pub fn visited(&self, visits: Arc<Visits>) -> usize {
+        let mut record = self.lock();
+        record.visits.push(visits);
+        record.visits.len()
+    }
+
+    /// What the server has done at each peer.
+    #[must_use]
+    pub fn timelines(&self) -> Vec<Timeline> {
+        let visits = self.lock().visits.clone();
+        let numbered = (1..).zip(&visits);
+        numbered.map(|(number, visits)| Timeline::of(&format!("peer {number}"), visits)).collect()
     }
 
     fn record(&self, channel: &str, direction: Direction, text: &str) {

@@ -6,6 +6,8 @@ use grasp_audit::Report;
 use grasp_audit::attachment::Attachment;
 use grasp_audit::catalogue::Level;
 use grasp_audit::check::Verdict;
+use grasp_audit::hardening::HardeningReport;
+use grasp_audit::peer::timeline::{Kind, Moment, Timeline};
 use grasp_audit::report::baseline::Baseline;
 use grasp_audit::report::comparison::{self, Comparison, Examined};
 use grasp_audit::report::{CheckReport, Cleanup, Totals};
@@ -31,6 +33,7 @@ pub(crate) fn check(id: &str, level: Level, title: &str, verdict: Verdict) -> Ch
             ("ws".to_owned(), Traffic { sent: 2, received: 3 }),
         ]),
         attachments: Vec::new(),
+        peers: Vec::new(),
         transcript: Vec::new(),
     }
 }
@@ -53,6 +56,39 @@ fn failing() -> CheckReport {
     failing
 }
 
+/// A server that was turned away twice, then came, asked, and fetched.
+fn timeline() -> Timeline {
+    let moment = |at_ms, kind| Moment {
+        at_ms,
+        kind,
+        connection: Some(at_ms),
+        subscription: None,
+        filters: 0,
+        status: None,
+        text: String::new(),
+    };
+    let moments = vec![
+        moment(100, Kind::TurnedAway),
+        moment(1_100, Kind::TurnedAway),
+        moment(3_000, Kind::Document),
+        moment(3_100, Kind::Connect),
+        Moment {
+            connection: Some(3_100),
+            subscription: Some("s".to_owned()),
+            filters: 3,
+            text: "{\"#d\":[\"x\"]}".to_owned(),
+            ..moment(3_200, Kind::Req)
+        },
+        Moment {
+            connection: None,
+            status: Some(200),
+            text: "/x.git/info/refs".to_owned(),
+            ..moment(3_500, Kind::Git)
+        },
+    ];
+    Timeline { name: "peer 1".to_owned(), took_ms: 4_000, events: 12, moments, left_out: 0 }
+}
+
 /// One check of every outcome, attachments of both kinds, and a baseline.
 pub(crate) fn report() -> Report {
     let mut document =
@@ -61,6 +97,7 @@ pub(crate) fn report() -> Report {
         Attachment::text("the document as it came", "{\"name\": \"x\"}"),
         Attachment::svg("a drawing", "<svg xmlns=\"http://www.w3.org/2000/svg\"/>"),
     ];
+    document.peers = vec![timeline()];
     let patient = Verdict::Skip { why: "takes up to 30 minutes; give --patient to run it".to_owned() };
     let limits = Verdict::Warn { text: "max_limit is 0".to_owned() };
     let broken = Verdict::Error { text: "git could not be started".to_owned() };
@@ -83,6 +120,59 @@ pub(crate) fn report() -> Report {
     before.started -= 86_400;
     report.baseline = Some(Baseline::between(&before, &report));
     report
+}
+
+/// A hardening run with a case of every grade; the last one was too much for the server.
+pub(crate) fn hostile() -> HardeningReport {
+    let case = |id: &str, area: &str, grade: serde_json::Value| {
+        let mut case = json!({
+            "id": id, "area": area, "sends": "`..` and worse", "robust": "answers 404", "did": "HTTP 404 (12)",
+            "duration_ms": 1_250, "load": {"at_once": 1, "messages": 12, "bytes": 3_400},
+            "meanwhile": {"nip11_ms": 3, "req_ms": 9, "info_refs_ms": 4},
+            "cleanup": {"published": 2, "deleted": 2},
+        });
+        case.as_object_mut().unwrap().extend(grade.as_object().unwrap().clone());
+        case
+    };
+    let wire = json!([said(0, "wire 1", Direction::Sent, "GET /%2e%2e/ HTTP/1.1")]);
+    let cases = json!([
+        case("H/http/path-traversal", "http", json!({"verdict": "robust"})),
+        case("H/http/no-http", "http", json!({"verdict": "tolerable", "remarks": ["rubbish: HTTP 500"]})),
+        case(
+            "H/git/pack-bombs",
+            "git",
+            json!({"verdict": "skip", "why": "there is no repository to aim at"})
+        ),
+        case("H/relay/odd-json", "relay", json!({"verdict": "error", "text": "not over after 120 s"})),
+        case(
+            "H/relay/deep-json",
+            "relay",
+            json!({
+                "verdict": "weak", "seen": ["arrays, 20000 deep: cut off", "meanwhile, others: unusable"],
+                "remarks": ["unclosed arrays: closed without a code"], "transcript": wire,
+            }),
+        ),
+    ]);
+    serde_json::from_value(json!({
+        "suite": "0.1.0", "catalogue": "2026-11", "url": "https://git.example.org", "duration_ms": 65_400,
+        "baseline": {"nip11_ms": 1, "req_ms": 2, "info_refs_ms": 3},
+        "totals": {"robust": 1, "tolerable": 1, "weak": 1, "skipped": 1, "errors": 1, "not_run": 3},
+        "load": {"at_once": 200, "messages": 4_321, "bytes": 12_345_678},
+        "stopped": {"case": "H/relay/deep-json", "why": "unusable: NIP-11: no connection"},
+        "cases": cases,
+    }))
+    .unwrap()
+}
+
+/// The report of a run with `--hardening`.
+pub(crate) fn with_hostile() -> Report {
+    Report { hardening: Some(hostile()), baseline: None, ..other() }
+}
+
+/// The report of a run with `--hardening --filter H/`.
+pub(crate) fn hostile_only() -> Report {
+    let filter = Some("H/".to_owned());
+    Report { checks: Vec::new(), totals: Totals::default(), filter, ..with_hostile() }
 }
 
 /// Another server, right in all that it was asked for.

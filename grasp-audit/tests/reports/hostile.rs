@@ -3,6 +3,7 @@
 use grasp_audit::catalogue::Level;
 use grasp_audit::check::Verdict;
 use grasp_audit::escape::{code, fenced, markdown as inline, visible};
+use grasp_audit::hardening::{self, Grade, HardeningReport};
 use grasp_audit::report::comparison::{self, Comparison, Examined};
 use grasp_audit::report::{html, junit, markdown, terminal};
 use grasp_audit::surface::difference::{self, Difference};
@@ -44,7 +45,29 @@ fn report() -> Report {
         check.attachments.iter_mut().for_each(|attached| attached.title = EVIL.to_owned());
     }
     report.checks.push(fixed::check(&format!("G01/{EVIL}/x"), Level::Must, EVIL, Verdict::Pass));
+    report.hardening = Some(hostile());
     report
+}
+
+/// A hardening report in which everything that a server may have a say in is hostile.
+fn hostile() -> HardeningReport {
+    let mut hostile = fixed::hostile();
+    if let Some(stopped) = &mut hostile.stopped {
+        stopped.why = EVIL.to_owned();
+    }
+    let evil = || vec![EVIL.to_owned()];
+    for case in &mut hostile.cases {
+        case.did = EVIL.to_owned();
+        case.grade = match &case.grade {
+            Grade::Robust => Grade::Robust,
+            Grade::Tolerable { .. } => Grade::Tolerable { remarks: evil() },
+            Grade::Skip { .. } => Grade::Skip { why: EVIL.to_owned() },
+            Grade::Error { .. } => Grade::Error { text: EVIL.to_owned() },
+            _ => Grade::Weak { seen: evil(), remarks: evil() },
+        };
+        case.transcript = vec![fixed::said(0, "wire 1", Direction::Received, EVIL)];
+    }
+    hostile
 }
 
 fn comparison() -> Comparison {
@@ -90,6 +113,7 @@ fn no_page_has_an_element_or_attribute_of_a_server() {
 fn no_terminal_obeys_a_server() {
     for text in [
         terminal::render(&report(), false),
+        hardening::terminal::render(&hostile(), false),
         comparison::terminal::render(&comparison(), false),
         difference::terminal::render(&difference(), false),
     ] {

@@ -9,7 +9,7 @@ use grasp_audit::report::baseline::{Baseline, Kind};
 use grasp_audit::report::comparison::{self, Comparison};
 use grasp_audit::report::{badge, html, junit, markdown, terminal};
 use grasp_audit::surface::difference::{self, Difference};
-use grasp_audit::{Report, Surface, document};
+use grasp_audit::{Report, Surface, document, hardening};
 
 /// The page without its stylesheet, an element to a line.
 fn readable(page: &str) -> String {
@@ -89,6 +89,50 @@ fn the_page_needs_nothing_from_elsewhere() {
         }
         assert!(!page.contains("url("), "the style loads nothing");
     }
+}
+
+#[test]
+fn hardening_stands_apart_in_every_form_that_people_read() {
+    let report = fixed::with_hostile();
+    insta::assert_snapshot!("hardening_terminal", hardening::terminal::render(&fixed::hostile(), false));
+    let text = markdown::render(&report);
+    let (conformance, apart) = text.split_once("## Hardening (not conformance)").unwrap();
+    assert_eq!(conformance, markdown::render(&fixed::other()), "conformance is told as without it");
+    insta::assert_snapshot!("hardening_markdown", apart);
+    let page = readable(&html::render(&report));
+    let at = page.find("<section class=\"hardening\"").unwrap();
+    let (conformance, apart) = page.split_at(at);
+    let link = "<div>\n<dt>Hardening, apart</dt>\n<dd>\n<a href=\"#hardening\">the server did not stand it</a>\n</dd>\n</div>\n";
+    assert!(conformance.contains(link), "{conformance}");
+    assert!(
+        readable(&html::render(&fixed::other())).starts_with(&conformance.replace(link, "")),
+        "conformance is shown as without it"
+    );
+    insta::assert_snapshot!("hardening_page", apart);
+    let xml = junit::render(&[&report]).unwrap();
+    assert_eq!(xml, junit::render(&[&fixed::other()]).unwrap(), "a pipeline's tests are about conformance");
+    assert_eq!((report.exit_code(), badge::render(&report)), (0, badge::render(&fixed::other())));
+}
+
+#[test]
+fn hardening_alone_claims_nothing_about_conformance() {
+    let report = fixed::hostile_only();
+    assert_eq!((report.exit_code(), report.sentence().as_str()), (0, "conformance was not examined"));
+    let page = html::render(&report);
+    for text in [markdown::render(&report), page, report.to_string()] {
+        assert!(!text.contains("every MUST") && !text.contains("Every MUST"), "{text}");
+        assert!(text.contains("deep-json") && text.contains("2026-11"), "{text}");
+    }
+}
+
+#[test]
+fn hardening_is_read_back_from_json() {
+    let text = fixed::with_hostile().to_json().unwrap();
+    let read: Report = serde_json::from_str(&text).unwrap();
+    assert_eq!(read.to_json().unwrap(), text);
+    let hostile = &serde_json::from_str::<serde_json::Value>(&text).unwrap()["hardening"];
+    assert_eq!((&hostile["suite"], &hostile["catalogue"]), (&"0.1.0".into(), &"2026-11".into()));
+    assert_eq!(hostile["cases"][4]["verdict"], "weak");
 }
 
 #[test]

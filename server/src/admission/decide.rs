@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use nostr::key::PublicKey;
 
+use super::archive::Archive;
 use super::family::{Family, Hosted, Slot, Standing, Versioned};
 use super::{Decision, Prefix, Refusal};
 use crate::fault;
@@ -15,13 +16,21 @@ use crate::nip34::{Announcement, Coordinate, PullRequest, ServiceDomain, State};
 pub struct AnnouncementDecision {
     /// What happens to the event.
     pub decision: Decision,
-    /// The author's repository here is retired: this announcement no longer lists the service.
+    /// The author's repository here is retired: this announcement no longer lists the service, nor is it archived.
     pub retires: bool,
 }
 
-/// Judges an announcement (requirements G01/relay/accepts-repository-events and /rejects-unlisted).
+/// Judges an announcement (requirements G01/relay/accepts-repository-events, /rejects-unlisted and G05/accept).
+///
+/// What is archived is judged as if it listed the service, whatever order things come in: that somebody else's
+/// announcement vouches for it as well changes nothing.
 #[must_use]
-pub fn announcement(family: &Family, new: &Announcement, service: &ServiceDomain) -> AnnouncementDecision {
+pub fn announcement(
+    family: &Family,
+    new: &Announcement,
+    service: &ServiceDomain,
+    archive: &Archive,
+) -> AnnouncementDecision {
     let mut listing = new.listing(service);
     listing.clone |= fault::is("unlisted-taken") || fault::is("relay-suffices");
     listing.relay |= fault::is("unlisted-taken") || fault::is("clone-suffices");
@@ -31,7 +40,7 @@ pub fn announcement(family: &Family, new: &Announcement, service: &ServiceDomain
     if let Some(decision) = known(slot, version) {
         return stays(decision);
     }
-    if listing.complete() {
+    if listing.complete() || archive.covers(new) {
         let served = slot.is_some_and(|slot| {
             slot.served.is_some() || fault::is("replacements-served") && slot.waiting.is_some()
         });
@@ -52,7 +61,7 @@ pub fn announcement(family: &Family, new: &Announcement, service: &ServiceDomain
     let decision = if vouched {
         if fault::is("co-maintainers-wait") { Decision::Wait } else { Decision::Serve }
     } else {
-        Decision::Refuse(Refusal::new(Prefix::Blocked, unlisted(new, listing, service)))
+        Decision::Refuse(Refusal::new(Prefix::Blocked, unlisted(new, listing, service, archive)))
     };
     AnnouncementDecision { decision, retires }
 }
@@ -119,7 +128,7 @@ fn known<T: Versioned>(
     }
 }
 
-fn unlisted(new: &Announcement, listing: Listing, service: &ServiceDomain) -> String {
+fn unlisted(new: &Announcement, listing: Listing, service: &ServiceDomain, archive: &Archive) -> String {
     let mut missing = Vec::new();
     if !listing.clone {
         missing.push(format!("`clone` lacks {}", service.clone_url(&new.coordinate())));
@@ -127,14 +136,16 @@ fn unlisted(new: &Announcement, listing: Listing, service: &ServiceDomain) -> St
     if !listing.relay {
         missing.push(format!("`relays` lacks {}", service.relay_url()));
     }
-    format!("the announcement does not list this service: {}", missing.join(" and "))
+    let archived = if archive.is_on() { "; nor is it among those that are archived here" } else { "" };
+    format!("the announcement does not list this service: {}{archived}", missing.join(" and "))
 }
 
 impl Hosted {
-    /// With the answer to whether it lists this service.
+    /// With the answers to whether it lists this service, and whether it is archived if it does not.
     #[must_use]
-    pub fn new(announcement: Announcement, service: &ServiceDomain) -> Self {
-        let hosted = announcement.listing(service).complete();
-        Self { announcement, hosted }
+    pub fn new(announcement: Announcement, service: &ServiceDomain, archive: &Archive) -> Self {
+        let listed = announcement.listing(service).complete();
+        let archived = !listed && archive.covers(&announcement);
+        Self { announcement, hosted: listed || archived, archived }
     }
 }

@@ -2,22 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nostr::event::EventId;
+use nostr::event::{Event, EventId};
 use nostr::key::PublicKey;
 use nostr::types::Timestamp;
 
 use crate::fault;
 use crate::nip34::maintainers::maintainer_set;
 use crate::nip34::state::newer;
-use crate::nip34::{Announcement, Coordinate, Identifier, PullRequest, State};
+use crate::nip34::{ANNOUNCEMENT, Announcement, Coordinate, Identifier, PullRequest, STATE, State};
 
-/// An announcement, and whether its repository is hosted here because it lists this service.
+/// An announcement, and whether its repository is here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hosted {
     /// What it says.
     pub announcement: Announcement,
-    /// It lists this service: its repository is here.
+    /// Its repository is here: it lists this service, or it is archived.
     pub hosted: bool,
+    /// It does not list this service, and is here because the operator archives it (GRASP-05).
+    pub archived: bool,
 }
 
 /// The versions of one address that are known: at most one is served and at most one, newer, waits.
@@ -144,6 +146,26 @@ impl Family {
     #[must_use]
     pub fn is_hosted(&self, owner: &PublicKey) -> bool {
         self.announcements.get(owner).and_then(Slot::newest).is_some_and(|known| known.hosted)
+    }
+
+    /// Whether the repository of this owner is here as an archive's copy, served or waiting.
+    #[must_use]
+    pub fn is_archived(&self, owner: &PublicKey) -> bool {
+        self.announcements.get(owner).and_then(Slot::newest).is_some_and(|known| known.archived)
+    }
+
+    /// Whether an event is about an archived repository: its announcement, or a state that it authorises.
+    #[must_use]
+    pub fn archives(&self, event: &Event) -> bool {
+        if event.kind == ANNOUNCEMENT {
+            return self.is_archived(&event.pubkey);
+        }
+        let archived = |owner: &PublicKey| self.is_archived(owner);
+        event.kind == STATE
+            && self
+                .hosted()
+                .iter()
+                .any(|(owner, maintainers)| archived(owner) && maintainers.contains(&event.pubkey))
     }
 
     /// Whether the repository is hosted here and its announcement is served.

@@ -3,6 +3,7 @@
 //! Pure: facts in, decisions out; no clock, no I/O. The rows about git data ("is it here?") are not decided here:
 //! what must wait is admitted as waiting, and [`crate::promotion::settle()`] then says whether it has to.
 
+pub mod archive;
 pub mod curation;
 pub mod decide;
 pub mod deletion;
@@ -84,3 +85,6 @@ pub enum Decision {
     /// It is not taken.
     Refuse(Refusal),
 }
+
+#[cfg(test)]
+mod tests;

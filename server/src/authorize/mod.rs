@@ -48,6 +48,8 @@ pub struct PushFacts<'a> {
     pub current: &'a BTreeMap<RefName, Oid>,
     /// The events that the commands name; what is missing counts as unknown.
     pub events: &'a BTreeMap<EventId, NamedEvent>,
+    /// Archived repositories take no pushes (requirement G05/sync).
+    pub read_only_archive: bool,
 }
 
 /// The judgement of a push.
@@ -75,6 +77,13 @@ impl Ruling {
 #[must_use]
 pub fn authorize(facts: &PushFacts<'_>, commands: &[RefCommand]) -> Ruling {
     let mut ruling = Ruling::default();
+    if facts.read_only_archive
+        && facts.family.is_archived(facts.owner)
+        && !fault::is("archived-are-pushed-to")
+    {
+        let refused = || Err(refusal::archived(facts));
+        return Ruling { results: commands.iter().map(|_| refused()).collect(), ..ruling };
+    }
     let stateful: Vec<&RefCommand> = commands.iter().filter(|command| command.name.is_in_state()).collect();
     let on_state = judge_state_refs(facts, &stateful);
     ruling.promotes = on_state.as_ref().ok().copied().flatten();

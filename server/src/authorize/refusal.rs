@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::PushFacts;
+use crate::admission::Slot;
 use crate::git::RefCommand;
 use crate::nip34::{Oid, RefName, State};
 
@@ -12,6 +13,18 @@ const REFS_IN_A_COMMAND: usize = 8;
 
 pub(super) fn other_namespace() -> String {
     "only refs/heads/*, refs/tags/* and refs/nostr/<event-id> can be pushed here".to_owned()
+}
+
+pub(super) fn archived(facts: &PushFacts<'_>) -> String {
+    /// How many of the places to push to are named.
+    const NAMED: usize = 3;
+    let newest = facts.family.announcements.get(facts.owner).and_then(Slot::newest);
+    let urls: Vec<&str> =
+        newest.iter().flat_map(|known| &known.announcement.clone).map(String::as_str).take(NAMED).collect();
+    let places = if urls.is_empty() { "the servers that it lists".to_owned() } else { urls.join(" or ") };
+    format!(
+        "this is a read-only archive of the repository, which does not list this server; push to {places}"
+    )
 }
 
 pub(super) fn not_for_contributions() -> String {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use nostr::key::Keys;
 
 use super::*;
-use crate::promotion::tests::world::{World, oid, refname};
+use crate::promotion::tests::world::{Item, World, oid, refname};
 
 fn command(name: &str, old: Oid, new: Oid) -> RefCommand {
     RefCommand { name: refname(name), old, new }
@@ -16,7 +16,13 @@ fn judge(world: &World, owner: &Keys, current: &[(&str, Oid)], commands: &[RefCo
     let events = BTreeMap::new();
     let owner = owner.public_key();
     authorize(
-        &PushFacts { family: &world.family, owner: &owner, current: &current, events: &events },
+        &PushFacts {
+            family: &world.family,
+            owner: &owner,
+            current: &current,
+            events: &events,
+            read_only_archive: true,
+        },
         commands,
     )
 }
@@ -101,8 +107,13 @@ fn a_known_pull_request_takes_its_own_tip_only() {
     let current = BTreeMap::new();
     let ask = |known: NamedEvent, new: Oid| {
         let events = BTreeMap::from([(id, known)]);
-        let facts =
-            PushFacts { family: &world.family, owner: &owner_key, current: &current, events: &events };
+        let facts = PushFacts {
+            family: &world.family,
+            owner: &owner_key,
+            current: &current,
+            events: &events,
+            read_only_archive: true,
+        };
         authorize(&facts, &[RefCommand { name: RefName::nostr(&id), old: Oid::ZERO, new }]).results.remove(0)
     };
     let here = |tip| NamedEvent::PullRequest { tip: Some(tip), names_identifier: true };
@@ -110,6 +121,38 @@ fn a_known_pull_request_takes_its_own_tip_only() {
     assert!(ask(here(oid(1)), oid(2)).is_err());
     assert!(ask(NamedEvent::PullRequest { tip: Some(oid(1)), names_identifier: false }, oid(1)).is_err());
     assert!(ask(NamedEvent::Other, oid(1)).is_err());
+}
+
+#[test]
+fn nobody_pushes_to_a_read_only_archive_and_everybody_is_told_where_else() {
+    let owner = Keys::generate();
+    let mut world = World::new();
+    world.archive.all = true;
+    let elsewhere: crate::nip34::ServiceDomain = "grasp.example.net".parse().unwrap();
+    let mut new = World::announcement(owner.public_key(), 1, []);
+    let url = elsewhere.clone_url(&new.coordinate());
+    (new.clone, new.relays) = (vec![url.clone()], vec![elsewhere.relay_url()]);
+    world.offer(&Item::Announcement(new));
+    let state = world.state(&owner, 2, &[("refs/heads/main", oid(1))]);
+    let upload = RefCommand { name: RefName::nostr(&state), old: Oid::ZERO, new: oid(3) };
+    let pushed = [command("refs/heads/main", Oid::ZERO, oid(1)), upload];
+    let ruling = judge(&world, &owner, &[], &pushed);
+    for result in &ruling.results {
+        let reason = result.clone().unwrap_err();
+        assert!(reason.contains("read-only") && reason.contains(&url), "{reason}");
+    }
+    assert!(!ruling.changes_anything());
+
+    let current = BTreeMap::new();
+    let (events, owner) = (BTreeMap::new(), owner.public_key());
+    let facts = PushFacts {
+        family: &world.family,
+        owner: &owner,
+        current: &current,
+        events: &events,
+        read_only_archive: false,
+    };
+    assert_eq!(authorize(&facts, &pushed[..1]).promotes, Some(state), "unless the operator lets them");
 }
 
 #[test]

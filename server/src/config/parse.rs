@@ -84,6 +84,11 @@ pub(super) fn rules(text: &str) -> Parsed<Vec<RepositoryRule>> {
     entries(text).map(|entry| entry.parse().map_err(|wrong: super::NotARule| wrong.to_string())).collect()
 }
 
+pub(super) fn domains(text: &str) -> Parsed<Vec<ServiceDomain>> {
+    let service = |entry: &str| domain(entry).map_err(|why| format!("contains {entry:?}, which {why}"));
+    entries(text).map(service).collect()
+}
+
 pub(super) fn networks(text: &str) -> Parsed<Vec<IpNet>> {
     let network = |entry: &str| {
         let single = || entry.parse::<std::net::IpAddr>().map(IpNet::from);
@@ -118,6 +123,10 @@ pub(super) fn rate(most: u32) -> impl FnOnce(&str) -> Parsed<u32> {
 
 pub(super) fn seconds(least: u64, most: u64) -> impl FnOnce(&str) -> Parsed<Duration> {
     move |text| number(text, &least, &most).map(Duration::from_secs)
+}
+
+pub(super) fn days(least: u64, most: u64) -> impl FnOnce(&str) -> Parsed<Duration> {
+    move |text| number(text, &least, &most).map(|days| Duration::from_secs(days * 24 * 60 * 60))
 }
 
 pub(super) fn milliseconds(least: u64, most: u64) -> impl FnOnce(&str) -> Parsed<Duration> {

@@ -114,6 +114,53 @@ fn the_default_limit_may_not_exceed_the_most() {
 }
 
 #[test]
+fn archiving_that_contradicts_itself_is_refused_with_the_way_out() {
+    let contradicts = |values: &'static [(&'static str, &'static str)], name: &str, why: &str| {
+        let told = messages(values);
+        assert!(told.starts_with(name) && told.contains(why) && told.contains("for example"), "{told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
+    };
+    contradicts(&[("NGIT_ARCHIVE_READ_ONLY", "true")], "NGIT_ARCHIVE_READ_ONLY", "none is archived");
+    contradicts(
+        &[("NGIT_ARCHIVE_ALL", "true"), ("NGIT_ARCHIVE_WHITELIST", "project")],
+        "NGIT_ARCHIVE_ALL",
+        "NGIT_ARCHIVE_WHITELIST would choose nothing",
+    );
+    contradicts(
+        &[("NGIT_ARCHIVE_ALL", "true"), ("NGIT_ARCHIVE_GRASP_SERVICES", "grasp.example.net")],
+        "NGIT_ARCHIVE_ALL",
+        "NGIT_ARCHIVE_GRASP_SERVICES would choose nothing",
+    );
+    contradicts(
+        &[("NGIT_ARCHIVE_WHITELIST", "project"), ("NGIT_SYNC_ENABLE", "false")],
+        "NGIT_SYNC_ENABLE",
+        "which only sync brings",
+    );
+    contradicts(
+        &[("NGIT_ARCHIVE_WHITELIST", "one,project"), ("NGIT_REPOSITORY_BLACKLIST", "project")],
+        "NGIT_ARCHIVE_WHITELIST",
+        "NGIT_REPOSITORY_BLACKLIST refuses",
+    );
+    contradicts(
+        &[("NGIT_ARCHIVE_GRASP_SERVICES", "git.example.org"), ("NGIT_DOMAIN", "git.example.org")],
+        "NGIT_ARCHIVE_GRASP_SERVICES",
+        "which is this service",
+    );
+    assert!(messages(&[("NGIT_ARCHIVE_GRASP_SERVICES", "https://a.example")]).contains("is a URL"));
+}
+
+#[test]
+fn what_is_archived_is_read_only_unless_the_operator_says_otherwise() {
+    assert!(environment(&[("NGIT_ARCHIVE_WHITELIST", "project")]).unwrap().archive_read_only);
+    let open = environment(&[("NGIT_ARCHIVE_ALL", "true"), ("NGIT_ARCHIVE_READ_ONLY", "false")]).unwrap();
+    assert!(!open.archive_read_only);
+    assert!(
+        environment(&[("NGIT_ARCHIVE_READ_ONLY", "false")]).is_ok(),
+        "a word that changes nothing is none too many"
+    );
+}
+
+#[test]
 fn sizes_are_understood_with_and_without_units() {
     let size = |text: &str| parse::size::<u64>(0, 1 << 50)(text);
     assert_eq!(size("2GiB"), Ok(2 << 30));

@@ -1,7 +1,7 @@
 //! A request's body: decompressed, bounded, and never waited for longer than a client may be silent.
 
 use std::io::{self, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use flate2::write::{GzDecoder, ZlibDecoder};
@@ -9,6 +9,7 @@ use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
+use prometheus::IntCounter;
 
 use super::answer::{self, GitBody};
 use super::index_pack::PackSource;
@@ -32,6 +33,8 @@ pub(crate) enum BodyError {
     Compressed(io::Error),
     #[error("nothing came for {0:?}")]
     Idle(Duration),
+    #[error("it comes more slowly than {0} bytes a second")]
+    Slow(u64),
     #[error("the client went away: {0}")]
     Gone(io::Error),
     #[error("the request is no git request: {0}")]
@@ -44,11 +47,18 @@ impl BodyError {
         let status = match self {
             Self::TooLong(_) | Self::Expansion(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Idle(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::Idle(_) | Self::Slow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Compressed(_) | Self::Gone(_) | Self::Malformed(_) => StatusCode::BAD_REQUEST,
         };
         answer::text(status, &self.to_string())
     }
+}
+
+/// What has to come at a certain rate. Only the time in which the client is waited for counts, not what we take.
+#[derive(Debug)]
+struct Pace {
+    from: u64,
+    waited: Duration,
 }
 
 enum Decoder {
@@ -66,11 +76,15 @@ pub(crate) struct RequestBody {
     /// Decompressed bytes that were taken for packets and are not a whole one yet, or not asked for.
     buffer: BytesMut,
     received: u64,
+    counter: Option<IntCounter>,
     expanded: u64,
     limit: u64,
     max_expansion: u64,
     ratio_free: u64,
     idle: Duration,
+    pace: Option<Pace>,
+    grace: Duration,
+    rate: u64,
     ended: bool,
 }
 
@@ -112,13 +126,40 @@ impl RequestBody {
             compressed: Bytes::new(),
             buffer: BytesMut::new(),
             received: 0,
+            counter: None,
             expanded: 0,
             limit,
             max_expansion: limits.max_expansion,
             ratio_free: limits.ratio_free_bytes,
             idle: limits.idle,
+            pace: None,
+            grace: limits.pace_grace,
+            rate: limits.pace_bytes_a_second.max(1),
             ended: false,
         })
+    }
+
+    /// What comes is counted there, as it is on the wire.
+    pub(crate) fn counted(mut self, counter: IntCounter) -> Self {
+        self.counter = Some(counter);
+        self
+    }
+
+    /// From now on, what comes has to come at [`GitLimits::pace_bytes_a_second`], after [`GitLimits::pace_grace`].
+    pub(crate) fn begin_pace(&mut self) {
+        self.pace = Some(Pace { from: self.received, waited: Duration::ZERO });
+    }
+
+    /// From now on, a client may be as slow as it likes, and only not silent.
+    pub(crate) fn end_pace(&mut self) {
+        self.pace = None;
+    }
+
+    /// How long the next bytes may take.
+    fn patience(&self) -> Duration {
+        let Some(Pace { from, waited }) = &self.pace else { return self.idle };
+        let earned = Duration::from_secs((self.received - from) / self.rate);
+        (self.grace + earned).saturating_sub(*waited).min(self.idle)
     }
 
     /// The next bytes, decompressed; nothing at the end. Safe to cancel.
@@ -161,9 +202,10 @@ impl RequestBody {
     }
 
     /// Reads what is left and forgets it, so that a client that only reads after it has written all sees the answer
-    /// instead of a reset connection. Ends after `max` bytes on the wire, or when the client is silent.
+    /// instead of a reset connection. Ends after `max` bytes on the wire, or when the client is silent or slow.
     pub(crate) async fn drain(&mut self, max: u64) {
         let from = self.received;
+        self.begin_pace();
         self.compressed = Bytes::new();
         self.buffer = BytesMut::new();
         while !self.ended && self.received - from <= max {
@@ -213,8 +255,15 @@ impl RequestBody {
             if self.ended {
                 return Ok(None);
             }
-            let frame = tokio::time::timeout(self.idle, self.incoming.frame()).await;
-            match frame.map_err(|_| BodyError::Idle(self.idle))? {
+            let (patience, began) = (self.patience(), Instant::now());
+            let frame = tokio::time::timeout(patience, self.incoming.frame()).await;
+            if let Some(pace) = &mut self.pace {
+                pace.waited += began.elapsed();
+            }
+            let late = |_| {
+                if patience < self.idle { BodyError::Slow(self.rate) } else { BodyError::Idle(self.idle) }
+            };
+            match frame.map_err(late)? {
                 None => self.ended = true,
                 Some(Err(error)) => {
                     self.ended = true;
@@ -225,6 +274,9 @@ impl RequestBody {
                         && !data.is_empty()
                     {
                         self.received += data.len() as u64;
+                        if let Some(counter) = &self.counter {
+                            counter.inc_by(data.len() as u64);
+                        }
                         return Ok(Some(data));
                     }
                 }
@@ -270,7 +322,9 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use flate2::Compression;
     use flate2::write::{GzEncoder, ZlibEncoder};
-    use http_body_util::Full;
+    use futures_util::StreamExt as _;
+    use http_body_util::{Full, StreamBody};
+    use hyper::body::Frame;
 
     use super::*;
 
@@ -334,6 +388,54 @@ mod tests {
         assert_eq!(body.consumed(), 10);
         assert_eq!(body.chunk().await.unwrap().expect("the rest"), "PACKrest");
         assert!(body.chunk().await.unwrap().is_none());
+    }
+
+    /// A body of one byte, behind which nothing comes for ever.
+    fn dripping(limits: &GitLimits) -> RequestBody {
+        let first = futures_util::stream::iter([Ok::<_, io::Error>(Frame::data(Bytes::from_static(b"0")))]);
+        let body = StreamBody::new(first.chain(futures_util::stream::pending()));
+        RequestBody::new(&HeaderMap::new(), body, 1000, limits).unwrap()
+    }
+
+    #[tokio::test]
+    async fn whoever_keeps_no_pace_is_not_waited_for_until_silence_is_too_long() {
+        let day = Duration::from_secs(86_400);
+        let limits = GitLimits { idle: day, pace_grace: Duration::from_millis(20), ..GitLimits::default() };
+        let mut body = dripping(&limits);
+        body.begin_pace();
+        assert_eq!(body.peek(1).await.unwrap(), b"0");
+        let error = body.packet().await.unwrap_err();
+        assert!(matches!(error, BodyError::Slow(_)), "{error}");
+        assert_eq!(error.response().status(), StatusCode::REQUEST_TIMEOUT);
+        // what is read to be forgotten keeps the same pace
+        dripping(&limits).drain(1 << 30).await;
+        let limits = GitLimits { idle: Duration::from_millis(20), pace_grace: day, ..limits };
+        let mut body = dripping(&limits);
+        body.begin_pace();
+        assert!(matches!(body.packet().await, Err(BodyError::Idle(_))));
+    }
+
+    #[tokio::test]
+    async fn bytes_earn_time_and_waiting_spends_it() {
+        let limits = GitLimits {
+            pace_grace: Duration::from_secs(20),
+            pace_bytes_a_second: 100,
+            ..GitLimits::default()
+        };
+        let mut body = dripping(&limits);
+        assert_eq!(body.patience(), limits.idle);
+        body.begin_pace();
+        assert_eq!(body.patience(), Duration::from_secs(20));
+        body.received += 500;
+        assert_eq!(body.patience(), Duration::from_secs(25));
+        if let Some(pace) = &mut body.pace {
+            pace.waited = Duration::from_secs(24);
+        }
+        assert_eq!(body.patience(), Duration::from_secs(1));
+        body.received += 1_000_000;
+        assert_eq!(body.patience(), limits.idle, "never longer than silence may be");
+        body.end_pace();
+        assert_eq!(body.patience(), limits.idle);
     }
 
     #[tokio::test]

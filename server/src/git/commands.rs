@@ -50,8 +50,15 @@ pub(crate) struct PushHead {
 }
 
 impl PushHead {
-    /// Reads it; no lines: a probe, which asks nothing.
+    /// Reads it, and waits only so long; no lines: a probe, which asks nothing.
     pub(crate) async fn read(body: &mut RequestBody, limits: &GitLimits) -> Result<Self, BodyError> {
+        body.begin_pace();
+        let head = Self::lines(body, limits).await;
+        body.end_pace();
+        head
+    }
+
+    async fn lines(body: &mut RequestBody, limits: &GitLimits) -> Result<Self, BodyError> {
         let mut head = Self::default();
         while let Some(line) = packet(body, limits).await? {
             // Shallow lines tell where the client's history is cut. What counts here is whether ours becomes complete.

@@ -93,6 +93,23 @@ impl Families {
         if packs.count() == 0 { remove_folder(&self.path(identifier)) } else { Ok(()) }
     }
 
+    /// Removes a family that no repository needs any more, whole; fine if it is not there.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn discard(&self, identifier: &Identifier) -> io::Result<()> {
+        // Out of sight at once; what a stop leaves of it is swept at the next start.
+        let trash = self.scratch.with_file_name(format!("trash-{:016x}", rand::random::<u64>()));
+        match fs::rename(self.path(identifier), &trash) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => {
+                flush_folder(&self.root)?;
+                remove_folder(&trash)
+            }
+        }
+    }
+
     /// Which of these objects are here.
     ///
     /// # Errors
@@ -213,15 +230,20 @@ impl Families {
             .collect();
         let before = kept.len();
         kept.extend(tips);
-        if kept.len() == before {
-            return Ok(());
-        }
-        let mut text = String::with_capacity(kept.len() * 92 + 32);
+        if kept.len() == before { Ok(()) } else { self.keep_only(identifier, &kept) }
+    }
+
+    /// Has `refs/keep/<oid>` for these tips and no others.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn keep_only(&self, identifier: &Identifier, tips: &BTreeSet<Oid>) -> io::Result<()> {
+        let mut text = String::with_capacity(tips.len() * 92 + 32);
         text.push_str("# pack-refs with: sorted \n");
-        for oid in kept {
+        for oid in tips {
             text.push_str(&format!("{oid} refs/keep/{oid}\n"));
         }
-        replace(&file, text.as_bytes())
+        replace(&self.path(identifier).join("packed-refs"), text.as_bytes())
     }
 
     /// Whether so many packs have come together that [`Families::upkeep`] is worth its while.
@@ -237,10 +259,20 @@ impl Families {
     /// The command that repacks a family geometrically, with a multi-pack index and bitmaps; never a prune.
     #[must_use]
     pub fn upkeep(&self, identifier: &Identifier) -> tokio::process::Command {
+        self.repack(identifier, "--geometric=2")
+    }
+
+    /// The command that repacks a family to what its tips reach, and removes everything else.
+    #[must_use]
+    pub fn shrink(&self, identifier: &Identifier) -> tokio::process::Command {
+        self.repack(identifier, "-a")
+    }
+
+    fn repack(&self, identifier: &Identifier, how: &str) -> tokio::process::Command {
         let mut command = super::process::git();
         command
             .args(["-c", "core.fsync=all", "-c", "repack.writeBitmaps=true", "repack"])
-            .args(["--geometric=2", "-d", "--write-midx", "--write-bitmap-index", "-q"])
+            .args([how, "-d", "--write-midx", "--write-bitmap-index", "-q"])
             .current_dir(self.path(identifier))
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -193,8 +193,13 @@ impl House {
         for id in commands.iter().filter_map(|command| command.name.nostr_event()) {
             events.insert(id, self.named_event(&id, repository).await?);
         }
-        let facts =
-            PushFacts { family: &family, owner: &repository.owner, current: &current, events: &events };
+        let facts = PushFacts {
+            family: &family,
+            owner: &repository.owner,
+            current: &current,
+            events: &events,
+            read_only_archive: self.plan.curation.archive.read_only,
+        };
         let mut ruling = authorize(&facts, commands);
         self.bound_uploads(Place::Hosted, repository, commands, &mut ruling);
         Ok((family, ruling))

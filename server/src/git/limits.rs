@@ -30,6 +30,11 @@ pub struct GitLimits {
     pub queue_wait: Duration,
     /// How long a client may be silent while it sends, or refuse to read while it receives.
     pub idle: Duration,
+    /// How long the list of commands of a push may keep us waiting, as may what is read only to be forgotten: a push holds
+    /// one of [`Self::max_pushes`] places meanwhile.
+    pub pace_grace: Duration,
+    /// Every so many bytes of it earn another second.
+    pub pace_bytes_a_second: u64,
     /// How long `git index-pack` may take once it has all of the pack.
     pub indexing: Duration,
     /// How long git processes go on after shutdown was asked for.
@@ -55,6 +60,8 @@ impl Default for GitLimits {
             max_pushes: 128,
             queue_wait: Duration::from_secs(30),
             idle: Duration::from_secs(120),
+            pace_grace: Duration::from_secs(15),
+            pace_bytes_a_second: 4096,
             indexing: Duration::from_secs(30 * 60),
             shutdown_grace: Duration::from_secs(20),
             keep_alive: Duration::from_millis(2500),

@@ -7,6 +7,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -37,14 +38,18 @@ pub(crate) async fn post(
     gate: Gate,
     body: RequestBody,
 ) -> Response<GitBody> {
-    let Some(permit) = service.turn(&service.pushes).await else { return GitService::busy() };
+    let Some(permit) = service.turn(&service.pushes).await else {
+        service.meters.git.pushes.busy.inc();
+        return GitService::busy();
+    };
     let (waiting, response) = oneshot::channel();
     let push = Push {
         service: service.clone(),
         repository,
         gate,
-        body,
+        body: body.counted(service.meters.git.received.clone()),
         client: Client::Waits(waiting),
+        begun: Instant::now(),
         _permit: permit,
     };
     service.tasks.spawn(push.run());
@@ -63,6 +68,7 @@ struct Push {
     gate: Gate,
     body: RequestBody,
     client: Client,
+    begun: Instant,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -80,14 +86,18 @@ impl Push {
     async fn run(mut self) {
         let head = tokio::select! {
             head = PushHead::read(&mut self.body, &self.service.limits) => head,
-            () = self.client.gone() => return,
-            () = self.service.shutdown_bound() => return self.respond(GitService::busy()),
+            () = self.client.gone() => return self.aborted(),
+            () = self.service.shutdown_bound() => {
+                self.aborted();
+                return self.respond(GitService::busy());
+            }
         };
         match head {
             Ok(head) if head.lines.is_empty() => self.respond(answer::whole(client::RESULT, Bytes::new())),
             Ok(head) => self.carry_out(head).await,
             Err(error) => {
                 tracing::info!(repository = %self.repository, %error, "push refused");
+                self.aborted();
                 self.drain().await;
                 self.respond(error.response());
             }
@@ -114,6 +124,7 @@ impl Push {
             Objects::Checked(objects) => objects,
             Objects::Abandoned => {
                 tracing::info!(repository = %self.repository, "the client of a push went away; nothing was kept");
+                self.aborted();
                 let text = "the push did not arrive whole and nothing of it was kept; please push again";
                 return self.respond(answer::text(StatusCode::REQUEST_TIMEOUT, text));
             }
@@ -137,6 +148,11 @@ impl Push {
             merge(&mut results, landed);
         }
         self.tell(&lines, Ok(()), results, &capabilities).await;
+    }
+
+    /// It has not come so far that its refs could be answered.
+    fn aborted(&self) {
+        self.service.meters.git.pushes.aborted.inc();
     }
 
     /// One result per line.
@@ -318,6 +334,9 @@ impl Push {
     ) {
         let refused = results.iter().filter(|result| result.is_err()).count();
         tracing::info!(repository = %self.repository, refs = lines.len(), refused, ?unpack, "push answered");
+        let meters = &self.service.meters.git;
+        meters.pushed(results.len() - refused, refused);
+        meters.push_took(self.begun.elapsed());
         let refs = lines.iter().map(|line| line.name.clone()).zip(results).collect();
         let report = Report { unpack, refs }.render(capabilities);
         if let Client::Reads(client) = self.client {

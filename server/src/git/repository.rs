@@ -245,15 +245,42 @@ impl Repositories {
         if !from.exists() {
             return Ok(());
         }
-        let folder = self.root.join(".grasp/retired").join(repository.npub());
-        fs::create_dir_all(&folder)?;
-        let into = folder.join(format!("{}.git", repository.identifier));
+        let into = self.retired_path(repository);
+        let folder = into.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        fs::create_dir_all(folder)?;
         remove_folder(&into)?;
         // One folder further down than before; whoever reads it meanwhile has found the family already.
         let family = format!("../../../../families/sha1/{}.git/objects\n", repository.identifier);
         replace(&from.join("objects/info/alternates"), family.as_bytes())?;
         fs::rename(&from, &into)?;
-        flush_folder(&folder)
+        flush_folder(folder)
+    }
+
+    fn retired_path(&self, repository: &Coordinate) -> PathBuf {
+        let folder = self.root.join(".grasp/retired").join(repository.npub());
+        folder.join(format!("{}.git", repository.identifier))
+    }
+
+    /// The refs of a repository that was put aside, if it was.
+    ///
+    /// # Errors
+    /// When the files cannot be read or are damaged.
+    pub fn retired(&self, repository: &Coordinate) -> Result<Option<RefSnapshot>, RepositoryError> {
+        load(&self.retired_path(repository))
+    }
+
+    /// Removes what was put aside of a repository. Can be repeated.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn remove_retired(&self, repository: &Coordinate) -> io::Result<()> {
+        let _owners = self.owners.lock();
+        let path = self.retired_path(repository);
+        remove_folder(&path)?;
+        match path.parent().map(fs::remove_dir) {
+            Some(Err(error)) if !is_in_use(&error) => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use super::gate::{Gate, PushGate};
 use super::limits::GitLimits;
 use super::rendered::{Rendered, View};
 use super::{receive_pack, upload_pack};
+use crate::metrics::Meters;
 use crate::nip34::Coordinate;
 
 /// What follows `/<npub>/<identifier>.git/` in a request's path.
@@ -58,6 +59,7 @@ pub struct GitService {
     pub(crate) rendered: Rendered,
     pub(crate) fetches: Arc<Semaphore>,
     pub(crate) pushes: Arc<Semaphore>,
+    pub(crate) meters: Arc<Meters>,
 }
 
 impl std::fmt::Debug for GitService {
@@ -79,6 +81,7 @@ impl GitService {
             rendered: Rendered::new(limits.rendered_bytes),
             fetches: Arc::new(Semaphore::new(limits.max_fetches)),
             pushes: Arc::new(Semaphore::new(limits.max_pushes)),
+            meters: Arc::default(),
             gate,
             limits,
             shutdown,
@@ -97,7 +100,22 @@ impl GitService {
             rendered: Rendered::new(self.limits.rendered_bytes),
             fetches: Arc::clone(&self.fetches),
             pushes: Arc::clone(&self.pushes),
+            meters: Arc::clone(&self.meters),
         }
+    }
+
+    /// Counts what clients do there.
+    #[must_use]
+    pub fn metered(mut self, meters: Arc<Meters>) -> Self {
+        self.meters = meters;
+        self
+    }
+
+    /// How many fetches and pushes run.
+    #[must_use]
+    pub fn running(&self) -> (usize, usize) {
+        let running = |most: usize, turns: &Semaphore| most.saturating_sub(turns.available_permits());
+        (running(self.limits.max_fetches, &self.fetches), running(self.limits.max_pushes, &self.pushes))
     }
 
     /// Waits for a turn; none when it takes too long or the server stops.
@@ -188,12 +206,14 @@ fn info_refs(service: &GitService, gate: &Gate, version: Version, query: Option<
     let asked = query.unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("service="));
     match asked {
         Some("git-upload-pack") => {
+            service.meters.git.listings.inc();
             let refs = &gate.refs;
             let render = || advertise::upload_pack(refs, version);
             let body = service.rendered.get(refs, View::Advertisement(version), render);
             answer::whole("application/x-git-upload-pack-advertisement", body)
         }
         Some("git-receive-pack") => {
+            service.meters.git.listings.inc();
             let body = advertise::receive_pack(gate, version);
             answer::whole("application/x-git-receive-pack-advertisement", body)
         }

@@ -3,6 +3,7 @@
 use std::io::{self, Seek, SeekFrom, Write};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use http::{Response, StatusCode};
@@ -41,6 +42,7 @@ pub(crate) async fn post(
             answer::whole(RESULT, error_packet(&reason))
         }
         Ok(Asked::Refs(query)) => {
+            service.meters.git.listings.inc();
             let refs = &gate.refs;
             answer::whole(
                 RESULT,
@@ -183,7 +185,12 @@ async fn fetch(
     version: Version,
     negotiation: Negotiation,
 ) -> Response<GitBody> {
-    let Some(permit) = service.turn(&service.fetches).await else { return GitService::busy() };
+    let meters = &service.meters.git;
+    let Some(permit) = service.turn(&service.fetches).await else {
+        meters.fetches.busy.inc();
+        return GitService::busy();
+    };
+    let begun = Instant::now();
     let (stdin, input) = match negotiation {
         Negotiation::Memory(bytes) => (Stdio::piped(), bytes),
         Negotiation::Spilled(file) => (Stdio::from(file), Bytes::new()),
@@ -202,13 +209,33 @@ async fn fetch(
         Ok(process) => process,
         Err(error) => {
             tracing::error!(%error, "git upload-pack cannot be started");
+            meters.fetches.failed.inc();
             return answer::text(StatusCode::INTERNAL_SERVER_ERROR, "git cannot be started on this server");
         }
     };
     let (sender, response) = answer::streamed(RESULT);
     let fetch = Fetch { service: service.clone(), process, input, sender, _permit: permit };
-    service.tasks.spawn(fetch.run());
+    let service = service.clone();
+    service.tasks.clone().spawn(async move {
+        let meters = &service.meters.git;
+        match fetch.run().await {
+            End::Served => {
+                meters.fetches.served.inc();
+                meters.fetch_took(begun.elapsed());
+            }
+            End::Failed => meters.fetches.failed.inc(),
+            End::Aborted => meters.fetches.aborted.inc(),
+        }
+    });
     response
+}
+
+/// How a fetch has ended.
+enum End {
+    Served,
+    Failed,
+    /// Nobody reads any more, or the server stops.
+    Aborted,
 }
 
 /// A running `git upload-pack` and the client it works for.
@@ -221,36 +248,43 @@ struct Fetch {
 }
 
 impl Fetch {
-    async fn run(mut self) {
+    async fn run(mut self) -> End {
         let child = self.process.child();
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let input = std::mem::take(&mut self.input);
-        let (sender, limits) = (&self.sender, &self.service.limits);
+        let (sender, service) = (&self.sender, &self.service);
         // All three at once: git writes before it has read everything, and blocks when nobody reads.
-        let work = async { tokio::join!(feed(stdin, input), copy(stdout, sender, limits), listen(stderr)) };
+        let work = async { tokio::join!(feed(stdin, input), copy(stdout, sender, service), listen(stderr)) };
         let (sent, said) = tokio::select! {
             ((), sent, said) = work => (sent, said),
-            () = sender.closed() => return self.process.kill().await,
+            () = sender.closed() => {
+                self.process.kill().await;
+                return End::Aborted;
+            }
             () = self.service.shutdown_bound() => {
                 self.process.kill().await;
                 let _ = self.sender.try_send(Err(io::Error::other("the server stops")));
-                return;
+                return End::Aborted;
             }
         };
         let Ok(sent) = sent else {
             // The client does not read any more, or git's output cannot be read.
             self.process.kill().await;
             let _ = self.sender.try_send(Err(io::Error::from(io::ErrorKind::TimedOut)));
-            return;
+            return End::Aborted;
         };
         match self.process.wait().await {
-            Ok(status) if status.success() => tracing::debug!(sent, "fetch served"),
+            Ok(status) if status.success() => {
+                tracing::debug!(sent, "fetch served");
+                End::Served
+            }
             result => {
                 tracing::info!(?result, sent, ?said, "git upload-pack failed");
                 if sent == 0 {
                     let reason = said.last().map_or("git failed", |line| line.trim_start_matches("fatal: "));
                     let _ = self.sender.send(Ok(error_packet(&format!("upload-pack: {reason}")))).await;
                 }
+                End::Failed
             }
         }
     }
@@ -264,7 +298,7 @@ async fn feed(stdin: Option<ChildStdin>, input: Bytes) {
 }
 
 /// Copies git's output to the client, no faster than the client reads. Returns how much.
-async fn copy(stdout: Option<ChildStdout>, sender: &BodySender, limits: &GitLimits) -> Result<u64, ()> {
+async fn copy(stdout: Option<ChildStdout>, sender: &BodySender, service: &GitService) -> Result<u64, ()> {
     let Some(mut stdout) = stdout else { return Ok(0) };
     let mut buffer = BytesMut::new();
     let mut sent = 0;
@@ -275,8 +309,9 @@ async fn copy(stdout: Option<ChildStdout>, sender: &BodySender, limits: &GitLimi
             return Ok(sent);
         }
         sent += read as u64;
+        service.meters.git.sent.inc_by(read as u64);
         let send = sender.send(Ok(buffer.split().freeze()));
-        tokio::time::timeout(limits.idle, send).await.map_err(|_| ())?.map_err(|_| ())?;
+        tokio::time::timeout(service.limits.idle, send).await.map_err(|_| ())?.map_err(|_| ())?;
     }
 }
 

@@ -5,10 +5,12 @@
 //! thread that may block; whatever it promises is written first.
 
 pub mod contributors;
+pub mod held;
 pub mod in_flight;
 pub mod locks;
 mod observer;
 mod open;
+mod review;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -28,6 +30,7 @@ use crate::directory::Directory;
 use crate::git::RefSnapshot;
 use crate::git::family::{Families, FamilyError};
 use crate::git::repository::{Repositories, RepositoryError};
+use crate::metrics::Meters;
 use crate::nip34::{
     ANNOUNCEMENT, Announcement, Coordinate, Identifier, PullRequest, STATE, ServiceDomain, State,
 };
@@ -40,6 +43,7 @@ use crate::store::events::EventStoreError;
 use crate::store::tables::{Tables, TablesError};
 
 use contributors::Contributors;
+use held::HeldIndex;
 use in_flight::InFlight;
 use locks::{Holds, Locks};
 pub use observer::Observer;
@@ -107,6 +111,7 @@ pub struct House {
     pub(crate) contributors: Mutex<Contributors>,
     pub(crate) empty: EmptyRepository,
     pub(crate) feed: Arc<Feed>,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) purgatory: Mutex<Purgatory>,
     pub(crate) unsigned: Mutex<Unsigned>,
     pub(crate) directory: RwLock<Directory>,
@@ -118,6 +123,10 @@ pub struct House {
     pub(crate) unfinished: tokio::sync::Mutex<BTreeMap<u64, Unfinished>>,
     /// Pull requests that further families are to get.
     pub(crate) spread: Mutex<BTreeSet<EventId>>,
+    /// Retired repositories.
+    pub(crate) held: Mutex<HeldIndex>,
+    /// Families that are to shrink.
+    pub(crate) shrink: Mutex<BTreeSet<Identifier>>,
     pub(crate) next_record: AtomicU64,
     pub(crate) upkeep: Semaphore,
     observer: OnceLock<Arc<dyn Observer>>,
@@ -156,10 +165,24 @@ pub enum HouseError {
     Ended(String),
 }
 
+impl Plan {
+    /// An announcement, with the answer to whether its repository is here.
+    #[must_use]
+    pub fn announced(&self, announcement: Announcement) -> Hosted {
+        Hosted::new(announcement, &self.service, &self.curation.archive)
+    }
+}
+
 impl House {
     /// Now, in Unix seconds.
     pub(crate) fn now(&self) -> u64 {
         self.plan.clock.now().as_secs()
+    }
+
+    /// The server's counters.
+    #[must_use]
+    pub const fn meters(&self) -> &Arc<Meters> {
+        &self.meters
     }
 
     /// From now on this one is told what happens. There is one at most; a second is not told anything.
@@ -259,7 +282,7 @@ impl House {
         if event.kind == ANNOUNCEMENT {
             let Ok(announcement) = Announcement::from_event(event) else { return };
             if announcement.identifier == family.identifier {
-                let announced = Hosted::new(announcement, &self.plan.service);
+                let announced = self.plan.announced(announcement);
                 put(family.announcements.entry(event.pubkey).or_default(), announced, served);
             }
         } else if event.kind == STATE {

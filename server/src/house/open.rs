@@ -12,7 +12,6 @@ use tokio_util::task::TaskTracker;
 
 use super::contributors::Contributors;
 use super::{EmptyRepository, House, HouseError, OPERATIONS, Plan};
-use crate::admission::Hosted;
 use crate::git::RefSnapshot;
 use crate::git::family::Families;
 use crate::git::files::remove_folder;
@@ -62,6 +61,7 @@ impl House {
             store,
             tables,
             feed,
+            meters: Arc::default(),
             purgatory: Mutex::default(),
             unsigned: Mutex::default(),
             directory: RwLock::default(),
@@ -70,6 +70,8 @@ impl House {
             holds: super::locks::Holds::default(),
             unfinished: tokio::sync::Mutex::default(),
             spread: Mutex::default(),
+            held: Mutex::default(),
+            shrink: Mutex::default(),
             next_record: AtomicU64::new(0),
             upkeep: Semaphore::new(1),
             observer: std::sync::OnceLock::new(),
@@ -82,7 +84,9 @@ impl House {
             .operate(|house| async move {
                 house.recover().await?;
                 house.read_back().await?;
-                house.load_spread()
+                house.load_spread()?;
+                house.load_shrink()?;
+                house.review().await
             })
             .await?;
         house.spread_all().await;
@@ -96,13 +100,13 @@ impl House {
         sweep_uploads(&self.plan.git_data, &self.unsigned.lock())?;
         for event in self.store.query(Filter::new().kind(ANNOUNCEMENT)).await? {
             if let Ok(announcement) = Announcement::from_event(&event) {
-                let announced = Hosted::new(announcement, &self.plan.service);
+                let announced = self.plan.announced(announcement);
                 self.directory.write().enter(&announced, true);
             }
         }
         for waiting in self.purgatory.lock().iter() {
             if let Ok(announcement) = Announcement::from_event(&waiting.event) {
-                let announced = Hosted::new(announcement, &self.plan.service);
+                let announced = self.plan.announced(announcement);
                 self.directory.write().enter(&announced, false);
             }
         }
@@ -113,6 +117,7 @@ impl House {
         drop(unsigned);
         *self.contributors.lock() = Contributors::load(&self.plan.git_data.join("prs"))?;
         self.sweep_contributors()?;
+        self.read_back_held()?;
         tracing::info!(
             repositories = self.directory.read().hosted(),
             waiting = self.purgatory.lock().len(),

@@ -10,6 +10,12 @@ pub(super) fn wants_relay_document(headers: &HeaderMap) -> bool {
     document > 0 && quality(headers, "text/html").unwrap_or(0) <= document
 }
 
+/// Whether data is asked for rather than a page: named itself, and not liked less than HTML.
+pub(super) fn wants_json(headers: &HeaderMap) -> bool {
+    let Some(json) = quality(headers, "application/json") else { return false };
+    json > 0 && quality(headers, "text/html").unwrap_or(0) <= json
+}
+
 /// Whether an error is to be a page: only browsers name HTML.
 pub(super) fn wants_html(headers: &HeaderMap) -> bool {
     quality(headers, "text/html").is_some_and(|quality| quality > 0)
@@ -59,6 +65,15 @@ mod tests {
         assert!(!document("application/nostr+json;q=0"));
         assert!(!document("text/html, application/nostr+json;q=0.5"));
         assert!(!wants_relay_document(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn data_is_for_those_who_name_it() {
+        let json = |accept: &str| wants_json(&HeaderMap::from_iter([(ACCEPT, accept.parse().unwrap())]));
+        assert!(json("application/json"));
+        assert!(json("application/json, text/html;q=0.5"));
+        assert!(!json("text/html, application/json;q=0.9"));
+        assert!(!json("*/*"));
     }
 
     #[test]

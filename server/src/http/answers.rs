@@ -16,8 +16,8 @@ use super::connections::{Full, Place};
 use super::door::Shared;
 use super::handshake::{self, BadHandshake};
 use super::pages::{self, Problem};
-use super::router::{Route, route};
-use super::{About, Body, Client, GitCall, GitResource, accept, client_ip, cors, whole};
+use super::router::{Route, names_one_host, route};
+use super::{About, Body, Client, GitCall, GitResource, METRICS_TYPE, accept, client_ip, cors, whole};
 use crate::nip34::Coordinate;
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -68,6 +68,9 @@ async fn respond(
     place: Arc<Place>,
     request: Request<Incoming>,
 ) -> Response<Body> {
+    if !names_one_host(request.version(), request.headers()) {
+        return plain(StatusCode::BAD_REQUEST, "a request needs one Host field (RFC 9112, 3.2)");
+    }
     let contributions = shared.services.about.contributions;
     let route = route(request.method(), request.uri().path(), request.headers(), contributions);
     let html = accept::wants_html(request.headers());
@@ -75,15 +78,18 @@ async fn respond(
     match route {
         Route::Preflight => preflight(),
         Route::Health if shared.stopping.is_cancelled() => refuse(Refusal::Stopping),
-        Route::Health => {
-            with(plain(StatusCode::OK, "ok"), CACHE_CONTROL, HeaderValue::from_static("no-store"))
-        }
+        Route::Health => fresh(plain(StatusCode::OK, "ok")),
+        Route::Sync => sync(shared, accept::wants_json(request.headers())),
+        Route::Metrics => match shared.services.overview.metrics() {
+            Some(figures) => fresh(typed(StatusCode::OK, METRICS_TYPE, whole(figures))),
+            None => problem(shared, Problem::NoPage, html),
+        },
         Route::Relay => upgrade(shared, peer, place, request),
         Route::RelayDocument => {
             let document = shared.services.relay.nip11();
-            vary(typed(StatusCode::OK, "application/nostr+json", whole(document)))
+            vary(typed(StatusCode::OK, "application/nostr+json", whole(document)), "Accept, Upgrade")
         }
-        Route::Landing => vary(page(StatusCode::OK, pages.landing())),
+        Route::Landing => vary(page(StatusCode::OK, pages.landing()), "Accept, Upgrade"),
         Route::Git(repository, resource) => {
             git(shared, peer, request, (repository, false), resource, html).await
         }
@@ -102,6 +108,18 @@ async fn respond(
         }
         Route::NotFound => problem(shared, Problem::NoPage, html),
     }
+}
+
+/// How proactive sync stands: for people, or the same as data.
+fn sync(shared: &Shared, json: bool) -> Response<Body> {
+    let view = shared.services.overview.sync();
+    let response = if json {
+        let document = serde_json::json!({ "enabled": view.is_some(), "standing": view.as_deref() });
+        typed(StatusCode::OK, "application/json", whole(document.to_string()))
+    } else {
+        page(StatusCode::OK, shared.pages.sync(view.as_deref()))
+    };
+    fresh(vary(response, "Accept"))
 }
 
 async fn git(
@@ -229,7 +247,12 @@ fn with(mut response: Response<Body>, name: HeaderName, value: HeaderValue) -> R
     response
 }
 
-/// `/` is several things; caches must know by which headers.
-fn vary(response: Response<Body>) -> Response<Body> {
-    with(response, VARY, HeaderValue::from_static("Accept, Upgrade"))
+/// What a path answers is several things; caches must know by which headers.
+fn vary(response: Response<Body>, by: &'static str) -> Response<Body> {
+    with(response, VARY, HeaderValue::from_static(by))
+}
+
+/// What is true at this moment only.
+fn fresh(response: Response<Body>) -> Response<Body> {
+    with(response, CACHE_CONTROL, HeaderValue::from_static("no-store"))
 }

@@ -12,8 +12,8 @@ pub(super) enum BadHandshake {
     /// Another version than 13: answered 426 with the version that is spoken.
     #[error("this relay speaks WebSocket version 13 (RFC 6455)")]
     Version,
-    /// The key is missing or malformed: answered 400.
-    #[error("the header Sec-WebSocket-Key is missing or is no 16 bytes in base64")]
+    /// The key is missing, malformed or there twice: answered 400.
+    #[error("the header Sec-WebSocket-Key is missing, there twice, or is no 16 bytes in base64")]
     Key,
 }
 
@@ -27,8 +27,9 @@ pub(super) fn accept(headers: &HeaderMap) -> Result<[(HeaderName, HeaderValue); 
     if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return Err(BadHandshake::Version);
     }
-    let key = headers.get(SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes).filter(|key| is_key(key));
-    let derived = derive_accept_key(key.ok_or(BadHandshake::Key)?);
+    let keys: Vec<&[u8]> = headers.get_all(SEC_WEBSOCKET_KEY).iter().map(HeaderValue::as_bytes).collect();
+    let [key] = keys[..] else { return Err(BadHandshake::Key) };
+    let derived = derive_accept_key(Some(key).filter(|key| is_key(key)).ok_or(BadHandshake::Key)?);
     Ok([
         (CONNECTION, HeaderValue::from_static("Upgrade")),
         (UPGRADE, HeaderValue::from_static("websocket")),

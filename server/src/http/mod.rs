@@ -12,8 +12,10 @@ pub mod cors;
 mod door;
 mod early_answer;
 mod handshake;
+mod overview;
 mod pages;
 pub mod router;
+mod sync_page;
 mod turn;
 
 use std::net::IpAddr;
@@ -30,6 +32,9 @@ use nostr::key::PublicKey;
 use tokio_util::sync::CancellationToken;
 
 pub use door::{Door, Limits};
+pub use overview::{
+    HuntedView, METRICS_TYPE, Overview, PeerEvents, PeerHealth, PeerState, PeerView, SyncView,
+};
 
 use crate::nip34::{Coordinate, ServiceDomain};
 
@@ -121,6 +126,8 @@ pub struct RepositoryView {
     pub clone_url: String,
     /// Whether it still waits in purgatory for its git data.
     pub waiting: bool,
+    /// Whether it is an archive's copy of a repository that does not list this service.
+    pub archived: bool,
     /// Who may say what its refs are, owner first, as `npub1…`.
     pub maintainers: Vec<String>,
     /// Its branches, without `refs/heads/`.
@@ -160,6 +167,8 @@ pub struct Services {
     pub git: Arc<dyn GitDoor>,
     /// What pages tell about repositories.
     pub repositories: Arc<dyn Repositories>,
+    /// How the server does.
+    pub overview: Arc<dyn Overview>,
     /// What pages tell about the service.
     pub about: About,
     /// Networks whose forwarding headers name the client.

@@ -12,7 +12,7 @@ use nostr::nips::nip19::ToBech32 as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 
-use super::{About, RepositoryView};
+use super::{About, RepositoryView, SyncView, sync_page};
 use crate::nip34::Coordinate;
 
 /// The icon, as SVG.
@@ -93,6 +93,11 @@ impl Pages {
         repository_page(&self.about, repository, view).into_string()
     }
 
+    /// How proactive sync stands; nothing when it is off.
+    pub(super) fn sync(&self, view: Option<&SyncView>) -> String {
+        frame(&self.about, sync_page::TITLE, &sync_page::body(view)).into_string()
+    }
+
     pub(super) fn problem(&self, problem: Problem) -> String {
         let body = html! {
             h1 { (problem.title()) }
@@ -164,6 +169,7 @@ fn landing(about: &About) -> Markup {
         dl {
             dt { "Relay" } dd { code.copy { (relay) } }
             dt { "Repositories" } dd { code { (pattern) } }
+            dt { "Other servers" } dd { a href="/sync" { "How this one keeps in step with them" } }
         }
 
         h2 { "Clone and browse" }
@@ -207,6 +213,9 @@ fn repository_page(about: &About, repository: &Coordinate, view: &RepositoryView
                 "This repository has been announced, and its git data has not arrived yet. It is served to others once "
                 "its maintainers have pushed what they have signed."
             }
+        }
+        @if view.archived {
+            p { "This is an archive's copy of a repository that lives on other servers, which it follows." }
         }
         ul.buttons {
             li { a href=(format!("https://gitworkshop.dev/{address}")) { "Open on gitworkshop.dev" } }
@@ -284,6 +293,7 @@ mod tests {
             description: evil.clone(),
             clone_url: evil.clone(),
             waiting: true,
+            archived: true,
             maintainers: vec![evil.clone()],
             branches: vec![evil.clone()],
             head: Some(evil),

@@ -3,7 +3,8 @@
 //! The raw path is split into segments first; then each segment is decoded once, by [`Coordinate::from_path`], which is
 //! the only door from URLs to repositories. So no encoding of a slash or of dots ever changes which repository is meant.
 
-use http::{HeaderMap, Method};
+use http::header::HOST;
+use http::{HeaderMap, Method, Version};
 
 use super::{GitResource, accept, handshake};
 use crate::nip34::Coordinate;
@@ -31,6 +32,10 @@ pub enum Route {
     Icon,
     /// `/healthz`.
     Health,
+    /// `/sync`: how proactive sync stands, for people or as data.
+    Sync,
+    /// `/metrics`, for monitoring systems.
+    Metrics,
     /// There is such a place, but not for this method; the text is the `Allow` header.
     NotAllowed(&'static str),
     /// Nothing is here.
@@ -58,6 +63,8 @@ pub fn route(method: &Method, raw_path: &str, headers: &HeaderMap, contributions
         [] if accept::wants_relay_document(headers) => readable(Route::RelayDocument),
         [] => readable(Route::Landing),
         ["healthz"] => readable(Route::Health),
+        ["sync"] => readable(Route::Sync),
+        ["metrics"] => readable(Route::Metrics),
         ["icon.svg" | "icon.png" | "favicon.ico" | "favicon.svg"] => readable(Route::Icon),
         [".well-known", "nostr.json"] => readable(Route::Names),
         ["prs", npub, repository, ref rest @ ..] if contributions => {
@@ -99,6 +106,16 @@ fn git_resource(
     if fits { reached(found, resource) } else { Route::NotAllowed(allow) }
 }
 
+/// Whether a request says which host it is for, once: what RFC 9112 (3.2) asks of HTTP/1.1, since two readers of a request
+/// with two hosts could each take another.
+#[must_use]
+pub fn names_one_host(version: Version, headers: &HeaderMap) -> bool {
+    match headers.get_all(HOST).iter().count() {
+        0 => version < Version::HTTP_11,
+        count => count == 1,
+    }
+}
+
 fn is_read(method: &Method) -> bool {
     method == Method::GET || method == Method::HEAD
 }
@@ -114,6 +131,24 @@ mod tests {
 
     fn get(path: &str) -> Route {
         route(&Method::GET, path, &HeaderMap::new(), true)
+    }
+
+    #[test]
+    fn a_request_is_for_one_host() {
+        let hosts = |count: usize| {
+            HeaderMap::from_iter((0..count).map(|_| (HOST, "git.example.org".parse().unwrap())))
+        };
+        for (version, count, fine) in [
+            (Version::HTTP_11, 1, true),
+            (Version::HTTP_11, 0, false),
+            (Version::HTTP_10, 0, true),
+            (Version::HTTP_10, 1, true),
+        ] {
+            assert_eq!(names_one_host(version, &hosts(count)), fine, "{version:?}, {count}");
+        }
+        let mut two = hosts(1);
+        two.append(HOST, "git.example.org".parse().unwrap());
+        assert!(!names_one_host(Version::HTTP_11, &two) && !names_one_host(Version::HTTP_10, &two));
     }
 
     fn repository(identifier: &str) -> Coordinate {
@@ -132,6 +167,7 @@ mod tests {
         upgrade.insert(http::header::UPGRADE, "WebSocket".parse().unwrap());
         assert_eq!(route(&Method::GET, "/", &upgrade, false), Route::Relay);
         assert_eq!(route(&Method::GET, "/healthz", &upgrade, false), Route::Health);
+        assert_eq!([get("/sync"), get("/metrics/")], [Route::Sync, Route::Metrics]);
     }
 
     #[test]

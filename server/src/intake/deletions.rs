@@ -11,6 +11,7 @@ use super::{Answer, tombstones};
 use crate::admission::deletion::{Targets, foreign_only};
 use crate::admission::related::{Address, Relations};
 use crate::fault;
+use crate::house::held::Why;
 use crate::house::{House, HouseError};
 use crate::nip34::{ANNOUNCEMENT, Announcement, Coordinate, ISSUE, Identifier, PullRequest};
 use crate::promotion::meeting::Meeting;
@@ -77,7 +78,7 @@ impl House {
             if !fault::is("deleted-comes-again") {
                 meeting.write(tombstones::event(&gone.pubkey, &gone.id));
             }
-            meeting.withdraw(gone);
+            meeting.withdraw(gone, Why::Deleted).await?;
         }
         meeting.serve(event);
         if !fault::is("refs-stay-when-states-go") {
@@ -87,11 +88,13 @@ impl House {
         Ok(Answer::yes(""))
     }
 
-    /// The author's own known events that the request names. A request cannot delete a request.
+    /// The author's own known events that the request names. A request cannot delete a request, to vanish neither.
     async fn find(&self, request: &Event, targets: &Targets) -> Result<Found, HouseError> {
         let mut found = Found::default();
         let may = |event: &Event| event.pubkey == request.pubkey || is_anybodys(request, event);
-        let own = |event: &Event| may(event) && event.kind != Kind::EventDeletion;
+        let own = |event: &Event| {
+            may(event) && event.kind != Kind::EventDeletion && event.kind != Kind::RequestToVanish
+        };
         let ids: Vec<_> = targets.events.iter().copied().collect();
         for ids in ids.chunks(EVENTS_AT_ONCE) {
             found.served.extend(self.store.by_ids(ids).await?.into_iter().filter(&own).map(lightened));
@@ -155,14 +158,14 @@ impl Found {
 
 impl Meeting<'_> {
     /// Takes a deleted event out, and what hangs on it: repository, refs.
-    fn withdraw(&mut self, gone: &Event) {
+    pub(super) async fn withdraw(&mut self, gone: &Event, why: Why) -> Result<(), HouseError> {
         if gone.kind == ANNOUNCEMENT
             && let Ok(announcement) = Announcement::from_event(gone)
         {
             let repository = announcement.coordinate();
             let hosted = self.family(&repository.identifier).is_some_and(|f| f.is_hosted(&repository.owner));
             if hosted && !fault::is("retired-is-served") {
-                self.retire(&repository);
+                self.retire(&repository, why).await?;
             }
         }
         if let Ok(pull) = PullRequest::from_event(gone)
@@ -178,5 +181,6 @@ impl Meeting<'_> {
         }
         self.drop_waiting(&gone.id);
         self.drop_served(gone.id);
+        Ok(())
     }
 }

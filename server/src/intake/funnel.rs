@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -12,6 +13,7 @@ use super::{Answer, Intake, Source, Verified, ready, tombstones};
 use crate::admission::related::{self, Address, Relations, is_about_a_person, opens_doors};
 use crate::admission::{Decision, Prefix, Refusal, Slot, decide};
 use crate::fault;
+use crate::house::held::{Held, Why};
 use crate::house::{House, HouseError};
 use crate::nip34::{
     ANNOUNCEMENT, Announcement, Coordinate, ISSUE, Identifier, PATCH, PULL_REQUEST, PULL_REQUEST_UPDATE,
@@ -61,7 +63,7 @@ pub struct Funnel(pub Arc<House>);
 #[async_trait::async_trait]
 impl Intake for Funnel {
     async fn admit(&self, event: Verified, source: &Source) -> BoxFuture<'static, Answer> {
-        let house = Arc::clone(&self.0);
+        let (house, begun) = (Arc::clone(&self.0), Instant::now());
         let synced = matches!(source, Source::Sync);
         let event = event.into_event();
         if let Err(answer) = house.check_door(&event, synced) {
@@ -74,13 +76,19 @@ impl Intake for Funnel {
                 house.repository_event(event, synced).await
             });
             let answer = done.await.unwrap_or_else(Answer::from);
+            if answer == serves() {
+                self.0.meters.house.served_at_once(begun.elapsed());
+            }
             self.0.spread_all().await;
             return ready(answer);
+        }
+        if kind == Kind::RequestToVanish {
+            return ready(house.vanish(event).await.unwrap_or_else(Answer::from));
         }
         if kind == Kind::EventDeletion {
             return ready(house.deletion(event).await.unwrap_or_else(Answer::from));
         }
-        match house.related_event(event).await {
+        match house.related_event(event, begun).await {
             Ok(pending) => pending,
             Err(error) => ready(error.into()),
         }
@@ -107,6 +115,11 @@ impl House {
         if tombstones::buries(&self.tables, event).map_err(HouseError::from)? {
             return Err(Answer::no("blocked: the event was deleted by its author (NIP-09)"));
         }
+        let vanished = tombstones::vanished(&self.tables, &event.pubkey).map_err(HouseError::from)?;
+        let is_gone = vanished.is_some_and(|until| event.created_at.as_secs() <= until);
+        if is_gone && event.kind != Kind::RequestToVanish {
+            return Err(Answer::no("blocked: the event's author has asked to vanish from here (NIP-62)"));
+        }
         if (synced || fault::is("expired-for-ever"))
             && self.has_expired(&event.id).map_err(HouseError::from)?
         {
@@ -114,7 +127,7 @@ impl House {
                 "blocked: the event has waited here in vain; its author may publish it anew",
             ));
         }
-        self.plan.curation.check(event).map_err(Answer::from)
+        self.plan.curation.check(event, &self.plan.service).map_err(Answer::from)
     }
 
     /// Whether an event has waited in vain, and may not come back by sync yet.
@@ -149,20 +162,28 @@ impl House {
         }
     }
 
+    /// Judges an announcement that was served once and that the operator's lists had sent away.
+    pub(crate) async fn judge_again(&self, event: Event) -> Result<(), HouseError> {
+        match self.check_door(&event, false) {
+            Ok(()) => self.announcement(event, true).await.map(drop),
+            Err(_) => Ok(()),
+        }
+    }
+
     async fn announcement(&self, event: Event, synced: bool) -> Result<Answer, HouseError> {
         let new = match Announcement::from_event(&event) {
             Ok(new) => new,
             Err(error) => return Ok(error.into()),
         };
         let family = self.load(&new.identifier).await?;
-        let judged = decide::announcement(&family, &new, &self.plan.service);
+        let judged = decide::announcement(&family, &new, &self.plan.service, &self.plan.curation.archive);
         let was_hosted = family.is_hosted(&new.author);
         let retired = family.announcements.get(&new.author).and_then(Slot::newest);
         let retired = retired.map(|known| known.announcement.id);
         let mut meeting = Meeting::new(self, [family]);
         let coordinate = new.coordinate();
         if judged.retires {
-            meeting.retire(&coordinate);
+            meeting.retire(&coordinate, Why::MovedAway).await?;
             if let Some(address) = Address::of(&event) {
                 // What it replaces stays away; it itself may come again, and so may anything newer.
                 let until = event.created_at.as_secs().saturating_sub(1);
@@ -186,9 +207,12 @@ impl House {
             Decision::Serve => meeting.serve(event),
             Decision::Wait => meeting.wait(event, synced),
         }
-        let hosted = new.listing(&self.plan.service).complete();
+        let hosted = self.plan.announced(new).hosted;
         if hosted && !was_hosted {
             meeting.welcome(&coordinate).await?;
+            if let Some(held) = Held::read(&self.tables, &coordinate)? {
+                meeting.bring_back(held)?;
+            }
         }
         if !fault::is("announcements-always-wait") {
             meeting.settle()?;
@@ -201,7 +225,7 @@ impl House {
             self.repositories.ensure(&coordinate)?;
         }
         meeting.commit().await?;
-        Ok(if waiting { waits() } else { Answer::yes("") })
+        Ok(if waiting { waits() } else { serves() })
     }
 
     async fn state(&self, event: Event, synced: bool) -> Result<Answer, HouseError> {
@@ -234,7 +258,7 @@ impl House {
             return Ok(no_room());
         }
         meeting.commit().await?;
-        Ok(if waiting { waits() } else { Answer::yes("") })
+        Ok(if waiting { waits() } else { serves() })
     }
 
     async fn pull_request(
@@ -287,11 +311,15 @@ impl House {
             return Ok(no_room());
         }
         meeting.commit().await?;
-        Ok(if waiting { waits() } else { Answer::yes("") })
+        Ok(if waiting { waits() } else { serves() })
     }
 
     /// Everything else: taken when it is related to what is served here.
-    async fn related_event(self: Arc<Self>, event: Event) -> Result<BoxFuture<'static, Answer>, HouseError> {
+    async fn related_event(
+        self: Arc<Self>,
+        event: Event,
+        begun: Instant,
+    ) -> Result<BoxFuture<'static, Answer>, HouseError> {
         let relations = Relations::of(&event);
         if !self.is_related(&event, &relations).await? {
             // What it was related to may have gone since it was taken.
@@ -304,7 +332,10 @@ impl House {
             let saved = self.save_and_deliver(&event).await;
             self.in_flight.lock().change(&event, &relations, false);
             match saved {
-                Ok(Saved::New | Saved::NotStored) => Answer::yes(""),
+                Ok(Saved::New | Saved::NotStored) => {
+                    self.meters.house.served_at_once(begun.elapsed());
+                    serves()
+                }
                 Ok(Saved::Duplicate) => duplicate(),
                 Ok(Saved::Replaced) => {
                     Answer::no("replaced: a newer event of this kind and author is known here")
@@ -423,6 +454,11 @@ fn is_of(upload: &Upload, pull: &PullRequest, identifiers: &BTreeSet<Identifier>
         || upload.repository.owner == pull.author
         || fault::is("contributed-by-others-counts");
     signer && identifiers.contains(&upload.repository.identifier) && Some(upload.tip) == pull.tip
+}
+
+/// It is served from now on.
+fn serves() -> Answer {
+    Answer::yes("")
 }
 
 /// A fault of the test build: what was pushed before the event counts for nothing.

@@ -3,6 +3,7 @@
 mod deletions;
 pub mod funnel;
 pub(crate) mod tombstones;
+mod vanishing;
 mod verified;
 
 pub use funnel::Funnel;

@@ -1,4 +1,5 @@
-//! What was deleted stays deleted (NIP-09): remembered by author and event id, and by address up to a time.
+//! What was deleted stays deleted (NIP-09): remembered by author and event id, and by address up to a time; and all by an
+//! author who has asked to vanish (NIP-62), up to the time of that.
 
 use nostr::event::{Event, EventId};
 use nostr::key::PublicKey;
@@ -25,6 +26,24 @@ pub(crate) fn address(address: &Address, until: u64) -> Write {
     Write::put(Table::Tombstones, address_key(address), until.to_be_bytes())
 }
 
+fn author_key(author: &PublicKey) -> Vec<u8> {
+    [&b"v"[..], author.as_bytes()].concat()
+}
+
+/// Everything by an author up to a time is gone.
+pub(crate) fn author(author: &PublicKey, until: u64) -> Write {
+    Write::put(Table::Tombstones, author_key(author), until.to_be_bytes())
+}
+
+/// The time up to which everything by an author is gone, if its author has asked to vanish.
+pub(crate) fn vanished(tables: &Tables, author: &PublicKey) -> Result<Option<u64>, TablesError> {
+    Ok(time(tables.get(Table::Tombstones, &author_key(author))?))
+}
+
+fn time(value: Option<Vec<u8>>) -> Option<u64> {
+    value.and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes)
+}
+
 /// Whether an event was deleted by its author.
 pub(crate) fn buries(tables: &Tables, event: &Event) -> Result<bool, TablesError> {
     if tables.get(Table::Tombstones, &id_key(&event.pubkey, &event.id))?.is_some() {
@@ -36,6 +55,5 @@ pub(crate) fn buries(tables: &Tables, event: &Event) -> Result<bool, TablesError
 
 /// The time up to which all versions of an address are deleted, if any are.
 pub(crate) fn until(tables: &Tables, address: &Address) -> Result<Option<u64>, TablesError> {
-    let until = tables.get(Table::Tombstones, &address_key(address))?;
-    Ok(until.and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes))
+    Ok(time(tables.get(Table::Tombstones, &address_key(address))?))
 }

@@ -15,6 +15,9 @@ pub const POINTS: [&str; 8] = [
     "waiting-written",
 ];
 
+/// A moment while the data of a retired repository goes, in order, beside those of the promotion that this is.
+pub const PURGE_POINTS: [&str; 3] = ["put-aside-removed", "tips-forgotten", "family-shrunk"];
+
 /// Ends the process here if the crash tests ask for it.
 #[cfg(feature = "crash-points")]
 pub(crate) fn point(name: &str) {

@@ -31,6 +31,8 @@ pub enum RepositoryChange {
     RemoveContributed(Coordinate),
     /// It is put aside; its data is kept.
     Retire(Coordinate),
+    /// It is retired no longer; what was put aside goes.
+    Forget(Coordinate),
     /// It never held anything and goes.
     Remove(Coordinate),
     /// The last repository of an identifier has gone; its family goes too if it is empty.

@@ -11,19 +11,20 @@ use super::{Settled, settle, wanted};
 use crate::admission::related::Address;
 use crate::admission::{Family, Hosted};
 use crate::fault;
+use crate::house::held::Held;
 use crate::house::{House, HouseError};
 use crate::intake::tombstones;
 use crate::nip34::{
     ANNOUNCEMENT, Coordinate, Identifier, Oid, PULL_REQUEST, PULL_REQUEST_UPDATE, PullRequest, RefName, STATE,
 };
 use crate::purgatory::Waiting;
-use crate::purgatory::unsigned::{Place, Upload};
+use crate::purgatory::unsigned::Upload;
 use crate::store::tables::Write;
 
 /// A change in the making. Nothing is written before [`Meeting::commit`].
 #[derive(Debug)]
 pub(crate) struct Meeting<'h> {
-    pub(super) house: &'h House,
+    pub(crate) house: &'h House,
     pub(super) families: BTreeMap<Identifier, Family>,
     pub(super) record: CommitRecord,
     /// New to purgatory, unless settling serves them.
@@ -34,6 +35,12 @@ pub(crate) struct Meeting<'h> {
     pub(super) writes: Vec<Write>,
     /// Changes of `refs/nostr/` in contributors' repositories: set, or removed.
     pub(super) contributed: BTreeMap<Coordinate, BTreeMap<RefName, Option<Oid>>>,
+    /// Repositories that are retired now, with what is kept of them.
+    pub(crate) held: Vec<Held>,
+    /// Repositories that are retired no longer.
+    pub(super) unheld: Vec<Coordinate>,
+    /// Repositories that come back if they are served in the end, with the branch that HEAD named.
+    pub(super) returning: BTreeMap<Coordinate, Option<RefName>>,
     /// Changes of `refs/nostr/`: set, or removed.
     nostr: BTreeMap<Coordinate, BTreeMap<RefName, Option<Oid>>>,
 }
@@ -49,6 +56,9 @@ impl<'h> Meeting<'h> {
             uploads: Vec::new(),
             writes: Vec::new(),
             contributed: BTreeMap::new(),
+            held: Vec::new(),
+            unheld: Vec::new(),
+            returning: BTreeMap::new(),
             nostr: BTreeMap::new(),
         }
     }
@@ -73,7 +83,9 @@ impl<'h> Meeting<'h> {
         for family in self.families.values_mut() {
             self.house.enter(family, &event, false);
         }
-        let patience = self.house.plan.patience.events;
+        let archived = synced && self.families.values().any(|family| family.archives(&event));
+        let patience = &self.house.plan.patience;
+        let patience = if archived { patience.events.max(patience.archived) } else { patience.events };
         let patience = if fault::is("expired-at-half-time") { patience / 2 } else { patience };
         let deadline = self.house.now() + patience;
         self.waiting.insert(event.id, Waiting { event, deadline, synced });
@@ -189,34 +201,6 @@ impl<'h> Meeting<'h> {
         self.record.delete.insert(id);
     }
 
-    /// Puts an owner's repository aside: its announcement and states go, its data is kept, its path is free. One that
-    /// still waits for its data just goes: what was kept of an earlier one stays.
-    pub(crate) fn retire(&mut self, repository: &Coordinate) {
-        let Some(family) = self.families.get(&repository.identifier) else { return };
-        let announced = family.announcements.get(&repository.owner);
-        let was_served = announced.is_some_and(|slot| slot.served.is_some());
-        let states =
-            family.states.get(&repository.owner).filter(|_| !fault::is("states-outlive-announcements"));
-        let served = [
-            announced.and_then(|slot| Some(slot.served.as_ref()?.announcement.id)),
-            states.and_then(|slot| Some(slot.served.as_ref()?.id)),
-        ];
-        let waiting = [
-            announced.and_then(|slot| Some(slot.waiting.as_ref()?.announcement.id)),
-            states.and_then(|slot| Some(slot.waiting.as_ref()?.id)),
-        ];
-        served.into_iter().flatten().for_each(|id| self.drop_served(id));
-        waiting.into_iter().flatten().for_each(|id| self.drop_waiting(&id));
-        if was_served {
-            self.record.repositories.push(RepositoryChange::Retire(repository.clone()));
-        } else {
-            self.remove_repository(repository.clone());
-        }
-        for upload in self.house.unsigned.lock().to(Place::Hosted, repository) {
-            self.record.uploads_gone.push(upload);
-        }
-    }
-
     /// Sets or removes `refs/nostr/<id>` in a repository.
     pub(crate) fn nostr_ref(&mut self, repository: Coordinate, id: &EventId, tip: Option<Oid>) {
         self.nostr.entry(repository).or_default().insert(RefName::nostr(id), tip);
@@ -308,6 +292,9 @@ impl<'h> Meeting<'h> {
                 after.extend(target.refs.clone());
                 head.clone_from(&target.head);
                 head.take_if(|_| fault::is("heads-forgotten"));
+                if let Some(before) = self.returning.get(&repository).filter(|_| head.is_none()) {
+                    head.clone_from(before);
+                }
             }
             let asked = self.nostr.remove(&repository).unwrap_or_default();
             self.house.change(identifier, &mut after, asked)?;

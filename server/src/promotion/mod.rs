@@ -7,6 +7,8 @@ mod contributed;
 pub mod crash;
 pub mod journal;
 pub(crate) mod meeting;
+mod purge;
+mod retire;
 mod run;
 pub mod settle;
 mod spread;

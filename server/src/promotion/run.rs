@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use nostr::event::Event;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use super::meeting::Meeting;
 use super::spread::concerns_several;
 use crate::git::files::remove_folder;
 use crate::git::sift::{Objects, sift};
+use crate::house::held::Held;
 use crate::house::{House, HouseError};
 use crate::nip34::{Coordinate, Identifier, Oid};
 use crate::purgatory;
@@ -44,13 +46,17 @@ fn journal_key(sort: u8, number: u64) -> Vec<u8> {
 impl Meeting<'_> {
     /// Writes, then does, everything that was decided. When this returns `Ok`, it is durable and served.
     pub(crate) async fn commit(mut self) -> Result<(), HouseError> {
+        let begun = Instant::now();
         self.follow_contributed()?;
+        self.end_retirements();
         let house = self.house;
         let announced = self.announced();
         let number = house.next_record.fetch_add(1, Ordering::Relaxed);
         let mut writes = self.writes;
         writes.extend(self.waiting.values().map(purgatory::Waiting::write));
         writes.extend(self.uploads.iter().map(Upload::write));
+        writes.extend(self.unheld.iter().map(Held::forget));
+        writes.extend(self.held.iter().map(Held::write));
         // Adoptions of this identifier are part of what is committed now.
         for (key, adoption) in house.adoptions()? {
             if self.families.contains_key(&adoption.identifier) {
@@ -77,6 +83,11 @@ impl Meeting<'_> {
                 purgatory.insert(waiting);
             }
         }
+        {
+            let mut held = house.held.lock();
+            self.unheld.iter().for_each(|repository| held.remove(repository));
+            self.held.iter().for_each(|new| held.insert(new));
+        }
         house.enter_uploads(self.uploads);
         house.enter_announcements(announced);
         if self.record.is_empty() {
@@ -88,6 +99,8 @@ impl Meeting<'_> {
             let identifiers = self.families.into_keys().chain(uploads).collect();
             let unfinished = Unfinished { identifiers, record: self.record };
             house.unfinished.lock().await.insert(number, unfinished);
+        } else if !self.record.serve.is_empty() {
+            house.meters.house.promoted(begun.elapsed());
         }
         finished
     }
@@ -189,6 +202,10 @@ impl House {
                     self.contributors.lock().remove(repository);
                 }
                 RepositoryChange::Retire(repository) => self.repositories.retire(repository)?,
+                RepositoryChange::Forget(repository) => {
+                    self.repositories.remove_retired(repository)?;
+                    point("put-aside-removed");
+                }
                 RepositoryChange::Remove(repository) => self.repositories.remove(repository)?,
                 RepositoryChange::Leave(identifier) => self.families.remove_empty(identifier)?,
             }
@@ -230,7 +247,14 @@ impl House {
         self.tables.write(&writes)?;
         {
             let mut purgatory = self.purgatory.lock();
-            record.leave.iter().for_each(|id| drop(purgatory.remove(id)));
+            let left = record.leave.iter().filter_map(|id| purgatory.remove(id)).collect::<Vec<_>>();
+            drop(purgatory);
+            let (now, patience) = (self.now(), self.plan.patience.events);
+            for waited in
+                left.iter().filter(|left| record.serve.iter().any(|event| event.id == left.event.id))
+            {
+                self.meters.house.served_after((now + patience).saturating_sub(waited.deadline));
+            }
         }
         if let Some(observer) = self.observer() {
             record.leave.iter().for_each(|id| observer.leaves(id));
@@ -258,7 +282,7 @@ impl House {
                 }
                 RepositoryChange::Retire(repository) => tracing::info!(%repository, "repository retired"),
                 RepositoryChange::Remove(repository) => tracing::info!(%repository, "repository removed"),
-                RepositoryChange::Leave(_) => {}
+                RepositoryChange::Leave(_) | RepositoryChange::Forget(_) => {}
             }
         }
     }

@@ -73,6 +73,7 @@ impl House {
             });
             failed = expire.await.err().or(failed);
         }
+        failed = self.remove_held(now).await.err().or(failed);
         failed.map_or(Ok(()), Err)
     }
 
@@ -83,7 +84,9 @@ impl House {
         let mut meeting = Meeting::new(self, []);
         tracing::info!(repository = %upload.repository, id = %upload.id, "an unsigned upload expires");
         meeting.drop_upload(upload);
-        meeting.commit().await
+        meeting.commit().await?;
+        self.meters.house.expired_uploads.inc();
+        Ok(())
     }
 
     async fn expire_event(&self, id: &EventId, now: u64) -> Result<(), HouseError> {
@@ -109,7 +112,9 @@ impl House {
         meeting.write(Write::put(Table::Expired, id.as_bytes(), until.to_be_bytes()));
         meeting.settle()?;
         tracing::info!(%id, kind = waiting.event.kind.as_u16(), "a waiting event expires");
-        meeting.commit().await
+        meeting.commit().await?;
+        self.meters.house.expired_events.inc();
+        Ok(())
     }
 
     fn drop_empty_repository(&self, meeting: &mut Meeting<'_>, repository: &Coordinate) {

@@ -20,15 +20,26 @@ use crate::store::tables::{Table, Tables, TablesError, Write};
 pub struct Patience {
     /// Events for their git data: 30 minutes.
     pub events: u64,
+    /// Synced events of archived repositories for their git data: 24 hours, because a whole service may have to be
+    /// fetched, at 30 fetches a minute.
+    pub archived: u64,
     /// Uploads for their event: 20 minutes.
     pub uploads: u64,
+    /// The data of retired repositories: 30 days.
+    pub retired: u64,
     /// How long the id of an expired event is remembered, for synced copies: 24 hours.
     pub expired_ids: u64,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { events: 30 * 60, uploads: 20 * 60, expired_ids: 24 * 60 * 60 }
+        Self {
+            events: 30 * 60,
+            archived: 24 * 60 * 60,
+            uploads: 20 * 60,
+            retired: 30 * 24 * 60 * 60,
+            expired_ids: 24 * 60 * 60,
+        }
     }
 }
 

@@ -125,6 +125,12 @@ impl Unsigned {
         self.bytes
     }
 
+    /// When the first of them is dropped, in Unix seconds.
+    #[must_use]
+    pub fn first_deadline(&self) -> Option<u64> {
+        self.uploads.values().map(|upload| upload.deadline).min()
+    }
+
     /// The folders in use.
     #[must_use]
     pub fn folders(&self) -> BTreeSet<String> {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::limits::Limits;
 
 /// The NIPs that are supported.
-pub const SUPPORTED_NIPS: [u16; 9] = [1, 9, 11, 34, 40, 42, 45, 70, 77];
+pub const SUPPORTED_NIPS: [u16; 10] = [1, 9, 11, 34, 40, 42, 45, 62, 70, 77];
 
 /// How far ahead of the clock an event may be dated, in seconds; the intake enforces it.
 pub use crate::intake::funnel::MAX_FUTURE_SECONDS as CREATED_AT_UPPER_LIMIT;
@@ -124,7 +124,7 @@ mod tests {
     fn the_document_says_what_grasp_asks_for() {
         let document = document(&Description::default(), &Limits::default());
         assert_eq!(document["supported_grasps"], json!(["GRASP-01"]));
-        assert_eq!(document["supported_nips"], json!([1, 9, 11, 34, 40, 42, 45, 70, 77]));
+        assert_eq!(document["supported_nips"], json!([1, 9, 11, 34, 40, 42, 45, 62, 70, 77]));
         assert!(document["repo_acceptance_criteria"].is_string());
         assert_eq!(document.get("curation"), None);
         assert_eq!(document["limitation"]["max_limit"], 5_000);

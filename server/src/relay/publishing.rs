@@ -12,6 +12,7 @@ use super::outbox::Outbox;
 use super::reply;
 use super::verifying::{Checked, Verifying};
 use crate::intake::{Answer, Intake, Source, ready};
+use crate::metrics::{Meters, RelayMeters};
 
 /// The answers to events that were judged, each as soon as it may be told.
 type Deciding = Vec<BoxFuture<'static, (EventId, Answer)>>;
@@ -86,17 +87,18 @@ impl Publishing {
     }
 
     /// Carries what has been taken in to its end; who is still there hears about it.
-    pub(super) async fn finish(mut self, source: Source, outbox: Arc<Outbox>) {
+    pub(super) async fn finish(mut self, source: Source, outbox: Arc<Outbox>, meters: Arc<Meters>) {
         self.start();
         while self.unanswered() > 0 {
-            tell(&outbox, self.answers(&source).await);
+            tell(&outbox, &meters.relay, self.answers(&source).await);
         }
     }
 }
 
-/// Queues answers.
-pub(super) fn tell(outbox: &Outbox, answers: Vec<(EventId, Answer)>) {
+/// Queues answers, and counts them.
+pub(super) fn tell(outbox: &Outbox, meters: &RelayMeters, answers: Vec<(EventId, Answer)>) {
     for (id, answer) in answers {
+        meters.answered(&answer);
         outbox.answer(&reply::ok(&id, answer.accepted, &answer.message));
     }
 }

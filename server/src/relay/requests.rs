@@ -61,8 +61,10 @@ impl Session {
         let now = Instant::now();
         if !self.events.take(now) || !self.address.lock().take_event(now) {
             let reason = "rate-limited: too many events from here; wait a moment and send it again";
+            self.relay.meters.relay.rate_limited.inc();
             self.outbox.answer(&reply::ok(&event.id, false, reason));
         } else if let Err(reason) = auth::may_publish(&event, self.authenticated()) {
+            self.relay.meters.relay.refused();
             self.outbox.answer(&reply::ok(&event.id, false, reason));
         } else {
             self.publishing.push(event, bytes);
@@ -119,9 +121,12 @@ impl Session {
         // The same id again replaces the subscription (NIP-01), and a refusal ends it.
         self.unsubscribe(&question.id);
         if let Err(reason) = self.may_subscribe(&question) {
+            self.relay.meters.relay.refused_queries.inc();
             self.outbox.answer(&reply::closed(&question.id, &reason));
             return;
         }
+        let begun = Instant::now();
+        self.relay.meters.relay.reqs.inc();
         let size = question.filters.iter().map(filter::size).sum();
         let filters: Arc<[_]> = question.filters.into();
         let subscription =
@@ -144,7 +149,10 @@ impl Session {
                 sent = stored => sent,
             };
             match sent {
-                Ok(sent) => relay.feed.go_live(&subscription, &sent),
+                Ok(sent) => {
+                    relay.meters.relay.queried(begun.elapsed());
+                    relay.feed.go_live(&subscription, &sent);
+                }
                 Err(error) => subscription.close(&error.to_string()),
             }
         });
@@ -188,15 +196,19 @@ impl Session {
 
     fn count(&mut self, question: Question) {
         if let Err(reason) = self.check_question(&question.id, question.sent) {
+            self.relay.meters.relay.refused_queries.inc();
             self.outbox.answer(&reply::closed(&question.id, &reason));
             return;
         }
         let most = MAX_COUNTS;
         if Arc::strong_count(&self.counting) > most {
+            self.relay.meters.relay.refused_queries.inc();
             let reason = format!("rate-limited: {most} counts are running on this connection; wait for one");
             self.outbox.answer(&reply::closed(&question.id, &reason));
             return;
         }
+        let begun = Instant::now();
+        self.relay.meters.relay.counts.inc();
         let (relay, running, counting) = (self.relay.clone(), self.running.clone(), self.counting.clone());
         let (outbox, gone) = (self.outbox.clone(), self.gone.clone());
         tokio::spawn(async move {
@@ -209,6 +221,7 @@ impl Session {
                 counted = counted => counted,
             };
             drop(counting);
+            relay.meters.relay.queried(begun.elapsed());
             outbox.answer(&match counted {
                 Ok((count, approximate)) => reply::count(&question.id, count, approximate),
                 Err(error) => reply::closed(&question.id, &error.to_string()),
@@ -226,10 +239,12 @@ impl Session {
             room.then_some(()).ok_or_else(reason)
         });
         if let Err(reason) = allowed {
+            self.relay.meters.relay.refused_queries.inc();
             self.outbox.answer(&reply::neg_err(&id, &reason));
             return None;
         }
         let relay = self.relay.clone();
+        relay.meters.relay.reconciliations.inc();
         Some(Box::pin(async move {
             let result = match relay.records.open(&relay.questions, filter).await {
                 Ok(session) => session.answer(message).await,

@@ -13,6 +13,7 @@ use super::negentropy::Records;
 use super::stored::Questions;
 use crate::clock::Clock;
 use crate::intake::Intake;
+use crate::metrics::Meters;
 use crate::store::EventStore;
 
 /// What a relay is made of.
@@ -31,6 +32,8 @@ pub struct RelayParts {
     pub url: String,
     /// Ends all sessions, in good order, when cancelled.
     pub shutdown: CancellationToken,
+    /// What clients do is counted here.
+    pub meters: Arc<Meters>,
 }
 
 /// One relay.
@@ -41,6 +44,7 @@ pub struct Relay {
     pub(crate) clock: Clock,
     pub(crate) host: Option<String>,
     pub(crate) shutdown: CancellationToken,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) addresses: Arc<Addresses>,
     pub(crate) questions: Questions,
     pub(crate) records: Records,
@@ -69,6 +73,7 @@ impl Relay {
             limits: parts.limits,
             clock: parts.clock,
             shutdown: parts.shutdown,
+            meters: parts.meters,
         })
     }
 
@@ -76,7 +81,10 @@ impl Relay {
     /// answer 503 then. Hold the permit as long as the connection lives.
     #[must_use]
     pub fn admit(&self, address: IpAddr) -> Option<ConnectionPermit> {
-        self.addresses.admit(address)
+        let place = self.addresses.admit(address);
+        let meters = &self.meters.relay;
+        if place.is_some() { &meters.admitted } else { &meters.turned_away }.inc();
+        place
     }
 
     /// Every bound.

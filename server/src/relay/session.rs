@@ -146,7 +146,7 @@ impl Session {
             let filling = self.publishing.is_filling();
             tokio::select! {
                 biased;
-                answers = self.publishing.answers(&self.source) => tell(&outbox, answers),
+                answers = self.publishing.answers(&self.source) => tell(&outbox, &relay.meters.relay, answers),
                 (id, result) = reconciled(&mut reconciling) => {
                     reconciling = None;
                     self.reconciled(id, result);
@@ -191,7 +191,11 @@ impl Session {
         if publishing.unanswered() == 0 {
             return;
         }
-        let rest = tokio::spawn(publishing.finish(self.source.clone(), self.outbox.clone()));
+        let rest = tokio::spawn(publishing.finish(
+            self.source.clone(),
+            self.outbox.clone(),
+            self.relay.meters.clone(),
+        ));
         if matches!(end, End::ByUs(..)) {
             // Whoever takes longer is not waited for; the task itself goes on.
             let _ = tokio::time::timeout(self.relay.limits.close_timeout, rest).await;

@@ -110,6 +110,7 @@ impl House {
             description: announcement.description.clone().unwrap_or_default(),
             clone_url: self.plan.service.clone_url(repository),
             waiting: !family.is_served(&repository.owner),
+            archived: known.archived,
             maintainers: owner
                 .into_iter()
                 .chain(maintainers)

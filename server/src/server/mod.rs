@@ -1,7 +1,9 @@
 //! The whole server: opens the rooms, connects them, and closes them in good order.
 
 mod doors;
+mod figures;
 mod folders;
+mod overview;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admission::archive::Archive;
 use crate::admission::curation::Curation;
 use crate::clock::Clock;
 use crate::config::{Backend, Config};
@@ -38,6 +41,7 @@ use crate::sync::{RelayUrl, Settings};
 use doors::{GitRoom, Pages, RelayRoom};
 pub use folders::FolderError;
 use folders::Folders;
+use overview::{Outlook, Rooms, Standing};
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +112,7 @@ impl Server {
             patience: Patience {
                 events: config.purgatory_expiry.as_secs(),
                 uploads: config.nostr_ref_expiry.as_secs(),
+                retired: config.deletion_retention.as_secs(),
                 ..Patience::default()
             },
             bounds: Bounds {
@@ -128,8 +133,8 @@ impl Server {
             owner: Some(keys.public_key()),
             icon: Some(format!("{}/icon.svg", service.http_url())),
             curation: curation.summary(),
-            acceptance: acceptance(&config, &service),
-            grasps: grasps(&config),
+            acceptance: acceptance(&curation, &service),
+            grasps: grasps(&config, &curation.archive),
             ..Description::default()
         };
         let nip11 = crate::relay::nip11::document(&about, &limits).to_string();
@@ -141,20 +146,32 @@ impl Server {
             clock,
             url: service.relay_url(),
             shutdown: stop.clone(),
+            meters: Arc::clone(house.meters()),
         });
         let gate = Arc::new(Host(Arc::clone(&house)));
-        let git = Arc::new(GitService::new(gate, git_limits(&config), stop.clone(), TaskTracker::new()));
+        let git = GitService::new(gate, git_limits(&config), stop.clone(), TaskTracker::new());
+        let git = Arc::new(git.metered(Arc::clone(house.meters())));
         let contributions = Contributions(Arc::clone(&house));
         let contributions = config.grasp06_enable.then(|| Arc::new(git.over(Arc::new(contributions))));
+        let owner = keys.public_key();
+        let sync = config.sync_enable.then(|| start_sync(&config, &service, &house, keys, &stop));
+        let overview = Arc::new(Outlook::new(Rooms {
+            house: Arc::clone(&house),
+            relay: Arc::clone(&relay),
+            git: Arc::clone(&git),
+            standing: sync.as_ref().map(Standing::of),
+            metrics: config.metrics_enabled,
+        }));
         let services = Services {
             relay: Arc::new(RelayRoom { relay, nip11: nip11.into() }),
             git: Arc::new(GitRoom { git: Arc::clone(&git), contributions, house: Arc::clone(&house) }),
             repositories: Arc::new(Pages(Arc::clone(&house))),
+            overview,
             about: About {
                 domain: service.clone(),
                 name: config.relay_name.clone(),
                 description: config.relay_description.clone(),
-                owner: keys.public_key(),
+                owner,
                 contributions: config.grasp06_enable,
             },
             trusted_proxies: config.trusted_proxy_cidrs.clone().into(),
@@ -164,7 +181,6 @@ impl Server {
             connections_per_address: config.max_connections_per_address,
             ..DoorLimits::default()
         };
-        let sync = config.sync_enable.then(|| start_sync(&config, &service, &house, keys, &stop));
         let expiry = tokio::spawn(Arc::clone(&house).expire_until(stop.clone()));
         let door = Door::open(listener, services, door_limits).map_err(failed)?;
         Ok(Running { door, config, service, house, git, stop, expiry, sync, _folders: folders })
@@ -229,24 +245,34 @@ fn curation(config: &Config) -> Curation {
         repository_whitelist: config.repository_whitelist.clone(),
         repository_blacklist: config.repository_blacklist.clone(),
         event_blacklist: config.event_blacklist.clone(),
+        archive: Archive {
+            all: config.archive_all,
+            rules: config.archive_whitelist.clone(),
+            services: config.archive_grasp_services.clone(),
+            read_only: config.archive_read_only,
+        },
     }
 }
 
-fn acceptance(config: &Config, service: &ServiceDomain) -> String {
-    let who = if config.repository_whitelist.is_empty() {
+fn acceptance(curation: &Curation, service: &ServiceDomain) -> String {
+    let who = if curation.repository_whitelist.is_empty() {
         "Any repository whose announcement lists"
     } else {
         "Repositories on the operator's list whose announcement lists"
     };
+    let archived = curation.archive.summary();
+    let archived = archived
+        .map(|which| format!(" Of repositories that do not list it, copies are kept (GRASP-05): {which}."));
     format!(
-        "{who} {}/<npub>/<identifier>.git in `clone` and {} in `relays`.",
+        "{who} {}/<npub>/<identifier>.git in `clone` and {} in `relays`.{}",
         service.http_url(),
-        service.relay_url()
+        service.relay_url(),
+        archived.unwrap_or_default()
     )
 }
 
-fn grasps(config: &Config) -> Vec<String> {
-    let optional = [(config.sync_enable, "02"), (config.grasp06_enable, "06")];
+fn grasps(config: &Config, archive: &Archive) -> Vec<String> {
+    let optional = [(config.sync_enable, "02"), (archive.is_on(), "05"), (config.grasp06_enable, "06")];
     let optional = optional.into_iter().filter_map(|(is_on, number)| is_on.then_some(number));
     ["01"].into_iter().chain(optional).map(|number| format!("GRASP-{number}")).collect()
 }
@@ -258,9 +284,11 @@ fn start_sync(
     keys: Keys,
     stop: &CancellationToken,
 ) -> ProactiveSync {
-    let bootstrap = config.sync_bootstrap_relays.iter();
+    let named = config.sync_bootstrap_relays.iter().map(|relay| relay.as_str().to_owned());
+    // What lists an archived service is announced on that service's relay.
+    let archived = config.archive_grasp_services.iter().map(ServiceDomain::relay_url);
     let settings = Settings {
-        bootstrap: bootstrap.filter_map(|relay| RelayUrl::parse(relay.as_str()).ok()).collect(),
+        bootstrap: named.chain(archived).filter_map(|relay| RelayUrl::parse(&relay).ok()).collect(),
         base_backoff: config.sync_base_backoff,
         max_backoff: config.sync_max_backoff,
         disconnect_check: config.sync_disconnect_check_interval,

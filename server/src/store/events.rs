@@ -66,10 +66,16 @@ impl EventStore {
 
     /// Stores one event; returns when it is durable. Events offered side by side share a commit.
     ///
+    /// It goes on when nobody polls it. In memory there is one lock, handed on in turn: whoever has several of these under
+    /// way and asks something meanwhile would wait for an answer behind one that waits to be polled.
+    ///
     /// # Errors
     /// When the database fails; the event is then not stored.
     pub async fn save(&self, event: &Event) -> Result<Saved, EventStoreError> {
-        Ok(match self.database.save_event(event).await? {
+        let (database, event) = (Arc::clone(&self.database), event.clone());
+        let saving = tokio::spawn(async move { database.save_event(&event).await });
+        let saved = saving.await.map_err(nostr_database::error::Error::storage)?;
+        Ok(match saved? {
             SaveEventStatus::Success => Saved::New,
             SaveEventStatus::Rejected(RejectedReason::Duplicate) => Saved::Duplicate,
             SaveEventStatus::Rejected(RejectedReason::Ephemeral) => Saved::NotStored,
@@ -134,5 +140,45 @@ impl EventStore {
             return Ok(());
         }
         Ok(self.database.delete(Filter::new().ids(ids.iter().copied())).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use futures_util::stream::FuturesUnordered;
+    use futures_util::{FutureExt as _, StreamExt as _};
+    use nostr::event::{EventBuilder, FinalizeEvent as _, Kind};
+    use nostr::key::Keys;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_question_is_answered_while_nobody_polls_what_is_being_stored() {
+        let (store, keys) = (EventStore::memory(), Keys::generate());
+        let event = |n: usize| EventBuilder::new(Kind::from(1), n.to_string()).finalize(&keys).unwrap();
+        let (own, others): (Vec<Event>, Vec<Event>) =
+            ((0..200).map(event).collect(), (200..600).map(event).collect());
+        let other = store.clone();
+        let busy = tokio::spawn(async move {
+            for event in &others {
+                other.save(event).await.unwrap();
+                other.query(Filter::new()).await.unwrap();
+            }
+        });
+        let mut saving = FuturesUnordered::new();
+        for event in &own {
+            saving.push(store.save(event));
+            // Each takes its place, and is not polled while something is asked.
+            let _ = saving.next().now_or_never();
+            let asked = tokio::time::timeout(Duration::from_secs(30), store.contains(&event.id));
+            assert!(asked.await.is_ok(), "the store does not answer");
+        }
+        while let Some(saved) = saving.next().await {
+            assert!(matches!(saved, Ok(Saved::New)));
+        }
+        busy.await.unwrap();
     }
 }

@@ -28,18 +28,24 @@ pub enum Table {
     Unsigned,
     /// Pull requests whose data is to be carried to further families.
     Spread,
-    /// The format's version.
+    /// Repositories that are retired, with what is kept of them.
+    Retired,
+    /// Families that are to shrink, by identifier.
+    Shrink,
+    /// The format's version, and what else there is one of.
     Meta,
 }
 
 impl Table {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Waiting,
         Self::Journal,
         Self::Tombstones,
         Self::Expired,
         Self::Unsigned,
         Self::Spread,
+        Self::Retired,
+        Self::Shrink,
         Self::Meta,
     ];
 
@@ -51,6 +57,8 @@ impl Table {
             Self::Expired => "expired",
             Self::Unsigned => "unsigned",
             Self::Spread => "spread",
+            Self::Retired => "retired",
+            Self::Shrink => "shrink",
             Self::Meta => "meta",
         }
     }

@@ -29,6 +29,11 @@ pub const CONSOLIDATION_WAIT: Duration = Duration::from_secs(30);
 pub const QUICK_RECONNECT_WINDOW: Duration = Duration::from_secs(15 * 60);
 /// How long failures last before a relay is dead (requirement G02/sync/health).
 pub const DEAD_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+/// A connection that fails sooner than this has not shown that the relay is well, whatever it was of use for: the wait
+/// after it grows each time.
+pub const PROVEN_AFTER: Duration = Duration::from_secs(5 * 60);
+/// The longest wait after such a connection, unless the relay has misbehaved: others drop connections for no bad reason.
+pub const SHORT_LIVED_BACKOFF: Duration = Duration::from_secs(5 * 60);
 /// The shortest and the longest wait between two attempts at a dead relay: once a day (requirement G02/sync/health).
 pub const DEAD_RETRY: (Duration, Duration) =
     (Duration::from_secs(24 * 60 * 60), Duration::from_secs(25 * 60 * 60));

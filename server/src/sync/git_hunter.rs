@@ -4,30 +4,30 @@
 //! One task owns the hunt; fetches run beside it, in tasks that end when they are abandoned. What a server had of a
 //! repository is kept in quarantine until the rest has come from others, within bounds.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::StatusCode;
 use nostr::event::{Event, EventId};
-use nostr::key::PublicKey;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::hunt::{End, FetchId, Hunt, HuntAction, HuntInput, HuntSettings, Origin, Quarry, QuarryStatus};
+use super::hunt::{
+    End, FetchId, Hunt, HuntAction, HuntInput, HuntSettings, Lead, Origin, Quarry, QuarryStatus,
+};
 use super::millis::Millis;
 use super::self_subscriber::{Hunted, SelfSubscriber};
 use super::url::CloneUrl;
-use crate::admission::{Family, Slot};
 use crate::git::PushGate as _;
 use crate::git::fetch::{FetchError, FetchLimits, Fetched, Wants, fetch};
 use crate::git::host::Host;
 use crate::house::{House, HouseError};
-use crate::nip34::{Coordinate, Identifier, Oid, PullRequest, RefName, STATE, State};
+use crate::nip34::{Coordinate, Identifier, Oid, PullRequest, STATE, State};
 use crate::outbound::{Destination, Outbound, OutboundError};
 
 /// The longest sleep: clocks that were moved are noticed.
@@ -46,6 +46,8 @@ const MAX_PART_BYTES: u64 = 4 << 30;
 pub struct HuntStatus {
     /// What is hunted.
     pub quarries: Vec<QuarryStatus>,
+    /// Of these, pull requests that wait for a contributor's own repository only (GRASP-06).
+    pub contributed: BTreeSet<EventId>,
     /// Fetches that run.
     pub running: usize,
     /// Fetches since the start.
@@ -73,6 +75,7 @@ pub(super) async fn run(
         site,
         hunt: Hunt::new(settings),
         hunted: HashMap::new(),
+        contributed: BTreeSet::new(),
         jobs: JoinSet::new(),
         running: HashMap::new(),
         status,
@@ -110,6 +113,8 @@ struct Hunter {
     hunt: Hunt,
     /// The family of everything that is hunted.
     hunted: HashMap<EventId, Identifier>,
+    /// See [`HuntStatus::contributed`].
+    contributed: BTreeSet<EventId>,
     jobs: JoinSet<Report>,
     running: HashMap<FetchId, AbortHandle>,
     status: watch::Sender<HuntStatus>,
@@ -180,8 +185,13 @@ impl Hunter {
     /// Describes a waiting event to the hunt.
     async fn want(&mut self, id: EventId) {
         match self.site.quarry(&id).await {
-            Ok(Some(quarry)) => {
+            Ok(Some(Described { quarry, contributed })) => {
                 self.hunted.insert(id, quarry.repository.identifier.clone());
+                if contributed {
+                    self.contributed.insert(id);
+                } else {
+                    self.contributed.remove(&id);
+                }
                 self.tell(HuntInput::Wanted(quarry));
             }
             Ok(None) if self.hunted.contains_key(&id) => self.settled(&id),
@@ -192,6 +202,7 @@ impl Hunter {
 
     fn settled(&mut self, id: &EventId) {
         let Some(identifier) = self.hunted.remove(id) else { return };
+        self.contributed.remove(id);
         self.tell(HuntInput::Settled(*id));
         let none_waits = self.site.house.purgatory.lock().of(&identifier).next().is_none();
         if none_waits {
@@ -246,8 +257,10 @@ impl Hunter {
         }
         self.shown = Instant::now();
         let (quarries, running) = (self.hunt.quarries().collect(), self.running.len());
+        let contributed = self.contributed.clone();
         self.status.send_modify(|status| {
             status.quarries = quarries;
+            status.contributed = contributed;
             status.running = running;
         });
     }
@@ -264,7 +277,7 @@ struct Site {
 
 impl Site {
     /// A waiting event as the hunt sees it; nothing when it does not wait, or for nothing that could be fetched.
-    async fn quarry(&self, id: &EventId) -> Result<Option<Quarry>, HouseError> {
+    async fn quarry(&self, id: &EventId) -> Result<Option<Described>, HouseError> {
         let waiting = self.house.purgatory.lock().get(id).cloned();
         let Some(waiting) = waiting else { return Ok(None) };
         let origin = if waiting.synced { Origin::Synced } else { Origin::Published };
@@ -273,58 +286,31 @@ impl Site {
         } else {
             self.lead_of_pull(&waiting.event).await?
         };
-        let Some(Lead { repository, mut wanted, mut servers }) = lead else { return Ok(None) };
+        let Some(Lead { repository, contributed, mut wanted, mut servers }) = lead else { return Ok(None) };
         let here = self.house.families.present(&repository.identifier, wanted.iter().map(|(oid, _)| *oid))?;
         let parts = self.parts.lock().tips(&repository.identifier);
         wanted.retain(|(oid, _)| !here.contains(oid) && !parts.contains(oid));
         servers.truncate(MAX_SERVERS);
-        Ok(Some(Quarry { event: *id, repository, missing: wanted, servers, origin }))
+        let quarry = Quarry { event: *id, repository, missing: wanted, servers, origin };
+        Ok(Some(Described { quarry, contributed }))
     }
 
     async fn lead_of_state(&self, event: &Event) -> Result<Option<Lead>, HouseError> {
         let Ok(state) = State::from_event(event) else { return Ok(None) };
-        let family = self.house.load(&state.identifier).await?;
-        let hosted = family.hosted();
-        let mut concerned = hosted.iter().filter(|(_, maintainers)| maintainers.contains(&state.author));
-        let Some((owner, _)) = concerned.clone().next() else { return Ok(None) };
-        let people: BTreeSet<PublicKey> = concerned
-            .by_ref()
-            .flat_map(|(owner, maintainers)| maintainers.iter().chain([owner]))
-            .copied()
-            .collect();
-        let mut wanted: Vec<(Oid, RefName)> = Vec::new();
-        let mut known = BTreeSet::new();
-        for (name, oid) in &state.refs {
-            if known.insert(*oid) {
-                wanted.push((*oid, name.clone()));
-            }
-        }
-        Ok(Some(Lead { repository: family.coordinate(*owner), wanted, servers: clones(&family, &people) }))
+        Ok(Lead::of_state(&self.house.load(&state.identifier).await?, &state))
     }
 
     async fn lead_of_pull(&self, event: &Event) -> Result<Option<Lead>, HouseError> {
         let Ok(pull) = PullRequest::from_event(event) else { return Ok(None) };
-        let Some(tip) = pull.tip else { return Ok(None) };
-        let mut servers = pull.clone_urls.clone();
-        let mut repository = None;
+        let mut families = BTreeMap::new();
         for named in &pull.repositories {
-            let family = self.house.load(&named.identifier).await?;
-            let Some(mut people) = family.hosted().remove(&named.owner) else { continue };
-            people.insert(named.owner);
-            for url in clones(&family, &people) {
-                if !servers.contains(&url) {
-                    servers.push(url);
-                }
-            }
-            if repository.is_none() && family.is_served(&named.owner) {
-                repository = Some(named.clone());
+            if !families.contains_key(&named.identifier) {
+                families.insert(named.identifier.clone(), self.house.load(&named.identifier).await?);
             }
         }
-        if repository.is_none() && self.house.is_contributed(&pull) {
-            repository = pull.contributed(&self.house.plan.service).next();
-        }
-        let wanted = vec![(tip, RefName::nostr(&pull.id))];
-        Ok(repository.map(|repository| Lead { repository, wanted, servers }))
+        let own = Some(()).filter(|()| self.house.is_contributed(&pull));
+        let contributed = own.and_then(|()| pull.contributed(&self.house.plan.service).next());
+        Ok(Lead::of_pull(&pull, &families, contributed))
     }
 
     async fn fetch(
@@ -395,25 +381,10 @@ impl Site {
     }
 }
 
-/// What a waiting event leads to.
-struct Lead {
-    repository: Coordinate,
-    wanted: Vec<(Oid, RefName)>,
-    servers: Vec<String>,
-}
-
-/// Where these people say that a repository can be cloned from, in no order but their keys'.
-fn clones(family: &Family, people: &BTreeSet<PublicKey>) -> Vec<String> {
-    let mut urls: Vec<String> = Vec::new();
-    for person in people {
-        let Some(newest) = family.announcements.get(person).and_then(Slot::newest) else { continue };
-        for url in &newest.announcement.clone {
-            if !urls.contains(url) {
-                urls.push(url.clone());
-            }
-        }
-    }
-    urls
+/// A waiting event as the hunt sees it.
+struct Described {
+    quarry: Quarry,
+    contributed: bool,
 }
 
 fn end(error: &FetchError) -> End {

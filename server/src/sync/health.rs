@@ -6,7 +6,7 @@ use rand::RngCore;
 
 use super::bounds::{DEAD_AFTER, DEAD_RETRY, MAX_TROUBLE};
 use super::millis::{Millis, between, jittered};
-use super::status::Health;
+use super::status::{Cause, Health};
 
 /// The health of one relay. A failure is a connection that could not be made or was of no use.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +15,7 @@ pub struct RelayHealthTracker {
     failing_since: Option<Millis>,
     dead: bool,
     trouble: Option<String>,
+    cause: Option<Cause>,
 }
 
 impl RelayHealthTracker {
@@ -40,14 +41,27 @@ impl RelayHealthTracker {
         self.trouble.as_deref()
     }
 
+    /// What kind of thing that was.
+    #[must_use]
+    pub const fn cause(&self) -> Option<Cause> {
+        self.cause
+    }
+
+    /// When the failures began that have not ended yet.
+    #[must_use]
+    pub const fn failing_since(&self) -> Option<Millis> {
+        self.failing_since
+    }
+
     /// Something went wrong, for people to read.
-    pub fn note(&mut self, trouble: &str) {
+    pub fn note(&mut self, cause: Cause, trouble: &str) {
         self.trouble = Some(trouble.chars().take(MAX_TROUBLE).collect());
+        self.cause = Some(cause);
     }
 
     /// It has been of use.
     pub fn succeeded(&mut self) {
-        *self = Self { trouble: self.trouble.take(), ..Self::default() };
+        *self = Self { trouble: self.trouble.take(), cause: self.cause, ..Self::default() };
     }
 
     /// It has failed; returns how long to wait before the next attempt.

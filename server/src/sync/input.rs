@@ -134,6 +134,8 @@ pub enum Input {
 pub enum Unreachable {
     /// It could not be made, or was lost: a failure.
     Failed(String),
+    /// We have ended it because of what the relay does: forged events.
+    Misbehaved(String),
     /// The relay is too busy (HTTP 429, or a close that says so): a pause, not a failure.
     RateLimited,
     /// The address guard refuses where the name leads: as dead.

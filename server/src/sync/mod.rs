@@ -23,6 +23,7 @@ mod nip11;
 pub mod offering;
 pub mod paging;
 pub mod planner;
+pub mod reading;
 pub mod reconnect;
 pub mod refused;
 mod relay;

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
-use super::refused::{Before, Consequence, Refused, consequence};
+use super::refused::{Before, Refused};
 use super::relay_client::{Gone, Held, Room};
 use crate::admission::Prefix;
 use crate::house::House;
@@ -27,7 +27,7 @@ const WAITING: usize = 64;
 const AT_ONCE: usize = 128;
 
 /// Forged events of one connection after which the relay is left.
-const MAX_FORGED: usize = 100;
+pub(super) const MAX_FORGED: usize = 100;
 
 /// What has become of what a relay has sent.
 #[derive(Debug, Default)]
@@ -205,6 +205,7 @@ impl Desk {
                 Some(Offer::Fetched(held)) => {
                     if self.reception.knows(&held.event.id).await {
                         self.tally.known.fetch_add(1, Ordering::Relaxed);
+                        self.reception.house.meters.sync.known.inc();
                     } else {
                         self.submit(held.event, Some(held.room)).await;
                     }
@@ -233,13 +234,17 @@ impl Desk {
 
     async fn hear(&mut self, judged: Judged) {
         let Judged { event, before, answer, room } = judged;
+        let house = Arc::clone(&self.reception.house);
+        let meters = &house.meters.sync;
         if answer.accepted {
+            meters.taken.inc();
             self.tally.taken.fetch_add(1, Ordering::Relaxed);
             self.tally.last_taken.store(self.reception.now().as_secs(), Ordering::Relaxed);
             return;
         }
         // The intake has verified before it said anything else.
         if answer.message.starts_with(Prefix::Invalid.as_str()) && event.verify().is_err() {
+            meters.forged.inc();
             self.tally.forged.fetch_add(1, Ordering::Relaxed);
             self.forged += 1;
             if self.forged == MAX_FORGED {
@@ -247,17 +252,11 @@ impl Desk {
             }
             return;
         }
+        meters.refused.inc();
         self.tally.refused.fetch_add(1, Ordering::Relaxed);
         tracing::debug!(id = %event.id, kind = event.kind.as_u16(), reason = answer.message, "a synced event is refused");
         let now = self.reception.now();
-        let again = match consequence(&event, &answer.message) {
-            Consequence::Keep => self.reception.refused.lock().keep(event, before, now),
-            Consequence::Remember => {
-                self.reception.refused.lock().remember(event.id, now);
-                None
-            }
-            Consequence::Forget => None,
-        };
+        let again = self.reception.refused.lock().refused(event, &answer.message, before, now);
         if let Some(event) = again {
             self.submit(event, room).await;
         }

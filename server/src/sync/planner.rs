@@ -87,7 +87,8 @@ impl Planner {
 
     /// How each relay stands, in the order of their URLs.
     pub fn relays(&self) -> impl Iterator<Item = RelayStatus> + '_ {
-        self.relays.iter().map(|(url, relay)| relay.status(self.wants.wanted(url)))
+        let wants = &self.wants;
+        self.relays.iter().map(|(url, relay)| relay.status(wants.wanted(url), wants.is_announced(url)))
     }
 
     /// How everything stands.

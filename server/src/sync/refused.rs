@@ -230,6 +230,18 @@ impl Refused {
         Before(self.recent.arrivals)
     }
 
+    /// A verified event, offered after `before`, was refused with this message. Comes back when it is to be offered again
+    /// at once.
+    #[must_use]
+    pub fn refused(&mut self, event: Event, message: &str, before: Before, now: Timestamp) -> Option<Event> {
+        match consequence(&event, message) {
+            Consequence::Keep => return self.keep(event, before, now),
+            Consequence::Remember => self.remember(event.id, now),
+            Consequence::Forget => {}
+        }
+        None
+    }
+
     /// A verified event, offered after `before`, was refused for want of something. Comes back when that may have
     /// arrived while it was being judged.
     #[must_use]

@@ -6,7 +6,7 @@ use rand::RngCore;
 
 use super::bounds::{
     ANSWER_TIMEOUT, CONNECT_TIMEOUT, DAILY, IDENTITY_WAIT, LIVE_STORED, MAX_STRIKES, OPENING_TIMEOUT, POLL,
-    QUICK_RECONNECT_WINDOW, RATE_LIMIT_PAUSE,
+    PROVEN_AFTER, QUICK_RECONNECT_WINDOW, RATE_LIMIT_PAUSE, SHORT_LIVED_BACKOFF,
 };
 use super::filters::Group;
 use super::health::{RelayHealthTracker, backoff};
@@ -18,7 +18,7 @@ use super::millis::{Millis, between, jittered};
 use super::paging::Page;
 use super::reconnect::Reconnect;
 use super::settings::Settings;
-use super::status::{Health, Link, RelayStatus};
+use super::status::{Cause, Health, Link, RelayStatus};
 use super::throttle::{Ceilings, Refusal};
 use super::url::RelayUrl;
 
@@ -77,6 +77,8 @@ pub(super) struct Relay {
     ended: Option<Millis>,
     /// We end the connection because of the relay.
     at_fault: bool,
+    /// Connections in a row that failed before they had proven anything.
+    short_lived: u32,
     /// Refusals and failed questions without a success in between.
     refusals: u32,
     strikes: u32,
@@ -105,6 +107,7 @@ impl Relay {
             connected: None,
             ended: None,
             at_fault: false,
+            short_lived: 0,
             refusals: 0,
             strikes: 0,
             paused: None,
@@ -198,19 +201,25 @@ impl Relay {
             return;
         }
         let now = moment.now;
-        if self.is_connected() || (matches!(self.link, Link::Leaving { .. }) && self.connected > self.ended) {
+        let left = matches!(self.link, Link::Leaving { .. }) && self.connected > self.ended;
+        let lasted = self.connected.filter(|_| self.is_connected() || left).map(|since| now.since(since));
+        if lasted.is_some() {
             self.ended = Some(now);
         }
         let faulty = std::mem::take(&mut self.at_fault);
         let wait = match why {
             Unreachable::Failed(why) => {
-                self.health.note(why);
-                self.failed(moment)
+                self.health.note(Cause::Unreachable, why);
+                self.failed(lasted, SHORT_LIVED_BACKOFF, moment)
             }
-            Unreachable::Asked if faulty => self.failed(moment),
+            Unreachable::Misbehaved(why) => {
+                self.health.note(Cause::Misbehaved, why);
+                self.failed(lasted, moment.settings.max_backoff, moment)
+            }
+            Unreachable::Asked if faulty => self.failed(lasted, moment.settings.max_backoff, moment),
             Unreachable::RateLimited => between(moment.rng, RATE_LIMIT_PAUSE.0, RATE_LIMIT_PAUSE.1),
             Unreachable::Forbidden(why) => {
-                self.health.note(why);
+                self.health.note(Cause::Forbidden, why);
                 self.health.forbidden(now, moment.rng)
             }
             Unreachable::Asked => Duration::ZERO,
@@ -220,9 +229,22 @@ impl Relay {
         self.history.abandon();
     }
 
-    fn failed(&mut self, moment: &mut Moment<'_>) -> Duration {
+    /// A failure, of a connection that has lasted so long, or of an attempt to make one. A relay that is of use for a
+    /// moment each time is not asked again and again for ever.
+    fn failed(&mut self, lasted: Option<Duration>, longest: Duration, moment: &mut Moment<'_>) -> Duration {
         let settings = moment.settings;
-        self.health.failed(moment.now, settings.base_backoff, settings.max_backoff, moment.rng)
+        match lasted {
+            Some(lasted) if lasted < PROVEN_AFTER => self.short_lived = self.short_lived.saturating_add(1),
+            Some(_) => self.short_lived = 0,
+            None => {}
+        }
+        let base = settings.base_backoff;
+        let wait = self.health.failed(moment.now, base, settings.max_backoff, moment.rng);
+        if self.short_lived == 0 {
+            return wait;
+        }
+        let longest = longest.min(settings.max_backoff);
+        wait.max(jittered(moment.rng, backoff(base, longest, self.short_lived)))
     }
 
     pub(super) fn limits(&mut self, limits: &RelayLimits, settings: &Settings, moment: &mut Moment<'_>) {
@@ -279,7 +301,7 @@ impl Relay {
         if !live && !asked {
             return;
         }
-        self.health.note(reason);
+        self.health.note(Cause::Refused, reason);
         let refusal = Refusal::of(reason);
         if live {
             self.missed(id, moment.now);
@@ -306,7 +328,7 @@ impl Relay {
         if !self.is_connected() {
             return;
         }
-        self.health.note(message);
+        self.health.note(Cause::Refused, message);
         let refusal = Refusal::of(message);
         match refusal {
             Refusal::Other | Refusal::Identity => {}
@@ -373,7 +395,7 @@ impl Relay {
 
     /// A question has failed: its batch is put off, and a relay that fails too often is left.
     fn question_failed(&mut self, id: SubscriptionId, why: &str, moment: &mut Moment<'_>) {
-        self.health.note(why);
+        self.health.note(Cause::Unanswered, why);
         self.strikes += 1;
         let until = moment.now + jittered(moment.rng, self.strike_wait(moment.settings));
         self.unsubscribe(id, moment);
@@ -402,7 +424,7 @@ impl Relay {
         let now = moment.now;
         match self.link {
             Link::Connecting { since } if now >= since + CONNECT_TIMEOUT => {
-                self.health.note("no connection came about in time");
+                self.health.note(Cause::Unreachable, "no connection came about in time");
                 self.leave("it takes too long to connect", true, moment);
             }
             Link::Connected { .. } => self.advance_connected(moment),
@@ -510,17 +532,22 @@ impl Relay {
         }
     }
 
-    pub(super) fn status(&self, wanted: usize) -> RelayStatus {
+    /// How it stands. `announced`: an announcement that is served names it.
+    pub(super) fn status(&self, wanted: usize, announced: bool) -> RelayStatus {
         let (subscriptions, filters, live) = self.live.size();
+        let away_since = (!self.is_connected()).then(|| self.ended.or(self.health.failing_since()));
         RelayStatus {
             relay: self.url.clone(),
             bootstrap: self.bootstrap,
+            announced,
             link: self.link,
             health: self.health.health(),
             failures: self.health.failures(),
             last_connected: self.connected,
+            away_since: away_since.flatten(),
             paused_until: self.paused.max(self.held),
             trouble: self.health.trouble().map(str::to_owned),
+            cause: self.health.cause(),
             wanted,
             in_flight: self.history.in_flight(),
             confirmed: self.history.confirmed(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use nostr::filter::{Filter, MatchEventOptions};
+use nostr::filter::Filter;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
@@ -16,6 +16,7 @@ use super::input::{Input, Mode, RelayLimits, SubscriptionId, Unreachable};
 use super::nip11;
 use super::offering::{Offering, Reception, Tally};
 use super::paging::Page;
+use super::reading::Reading;
 use super::relay_client::{Aside, ConnectError, Dialer, RelayClient, Said, Subscription, Watch};
 use super::retrieval::{self, Pace, RetrievalError};
 use super::throttle::Refusal;
@@ -26,8 +27,6 @@ use crate::outbound::{Destination, OutboundError};
 const ORDERS: usize = 1024;
 /// How long a relay's document (NIP-11) may hold up the first question, which had better know it.
 const DOCUMENT_FIRST: Duration = Duration::from_millis(500);
-/// Live events that nobody asked for, before a subscription is given up.
-const MAX_FOREIGN: usize = 100;
 
 /// What all workers share.
 #[derive(Debug, Clone)]
@@ -204,7 +203,7 @@ impl Site {
                 Some(limits) = document.take() => self.learn(limits).await,
                 reason = &mut watch.ended => break ended(reason.unwrap_or_default()),
                 () = self.offering.forgeries() => {
-                    break Unreachable::Failed("it sends events with false ids or signatures".to_owned());
+                    break Unreachable::Misbehaved("it sends events with false ids or signatures".to_owned());
                 }
                 Some(done) = jobs.join_next(), if !jobs.is_empty() => {
                     // One that was ended by an order has left the list already.
@@ -246,7 +245,7 @@ impl Site {
 
     async fn follow(&self, id: SubscriptionId, mode: Mode, filters: Vec<Filter>, open: Subscription) {
         let ended = match mode {
-            Mode::Live => self.live(id, &filters, open).await,
+            Mode::Live => self.live(id, filters, open).await,
             Mode::Historic => self.page(id, &filters, open).await,
         };
         if let Err(error) = ended {
@@ -257,21 +256,15 @@ impl Site {
     async fn live(
         &self,
         subscription: SubscriptionId,
-        filters: &[Filter],
+        filters: Vec<Filter>,
         mut open: Subscription,
     ) -> Result<(), RetrievalError> {
-        let mut foreign = 0;
+        let mut reading = Reading::live(filters);
         loop {
             match open.next().await {
                 Some(Said::Event(held)) => {
-                    let matches = |filter: &Filter| filter.match_event(&held.event, MatchEventOptions::new());
-                    if filters.iter().any(matches) {
+                    if reading.take(&held.event)? {
                         self.offering.offer(held).await?;
-                    } else {
-                        foreign += 1;
-                        if foreign > MAX_FOREIGN {
-                            return Err(RetrievalError::Endless("events that nobody asked for"));
-                        }
                     }
                 }
                 Some(Said::Eose) => {
@@ -325,24 +318,15 @@ impl Site {
 
     async fn failed(&self, subscription: SubscriptionId, error: RetrievalError) {
         let relay = self.relay.clone();
-        let input = match error {
-            // The end of the connection tells the rest.
-            RetrievalError::Gone => return,
-            RetrievalError::Closed(reason) => Input::Closed { relay, subscription, reason },
-            RetrievalError::Unreconciled(why) => {
-                tracing::debug!(%relay, why, "no reconciliation");
-                Input::NegentropyUnsupported { relay, subscription }
-            }
-            error @ (RetrievalError::Silent(_) | RetrievalError::Endless(_) | RetrievalError::Here(_)) => {
-                Input::Failed { relay, subscription, why: error.to_string() }
-            }
-        };
-        self.report(input).await;
+        tracing::debug!(%relay, %error, "a question has come to nothing");
+        if let Some(input) = error.report(relay, subscription) {
+            self.report(input).await;
+        }
     }
 }
 
 /// Whether a relay that has ended the connection is only too busy.
-fn ended(reason: String) -> Unreachable {
+pub(super) fn ended(reason: String) -> Unreachable {
     match Refusal::of(&reason) {
         Refusal::RateLimited => Unreachable::RateLimited,
         _ => Unreachable::Failed(reason),

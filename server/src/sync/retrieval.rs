@@ -8,20 +8,18 @@ use std::time::Duration;
 
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
 use nostr::event::EventId;
-use nostr::filter::{Filter, MatchEventOptions};
+use nostr::filter::Filter;
 use nostr::types::Timestamp;
 use tokio::time::timeout;
 
-use super::input::RelayLimits;
+use super::input::{Input, RelayLimits, SubscriptionId};
 use super::offering::Offering;
 use super::paging::Page;
+use super::reading::Reading;
 use super::relay_client::{Gone, Held, RelayClient, Said, Subscription};
 use super::throttle::Refusal;
+use super::url::RelayUrl;
 
-/// The most results of one page that are read.
-const MAX_RESULTS: usize = 10_000;
-/// Results that match nothing that was asked for, before a relay is not listened to any more.
-const MAX_FOREIGN: usize = 100;
 /// Ids in one filter.
 const IDS_AT_ONCE: usize = 256;
 /// Bytes of one id in a filter: hexadecimal, quotes, comma.
@@ -35,9 +33,9 @@ const SURROUNDINGS: usize = 1 << 10;
 /// allows no shorter ones.
 const FRAME: (usize, usize) = (4_096, 60_000);
 /// The most messages of one reconciliation.
-const MAX_ROUNDS: usize = 256;
+pub(super) const MAX_ROUNDS: usize = 256;
 /// The most ids that one reconciliation may say we lack.
-const MAX_NEEDED: usize = 500_000;
+pub(super) const MAX_NEEDED: usize = 500_000;
 
 /// How long a relay may be silent, and what it takes.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +64,7 @@ impl Pace {
     }
 
     /// How many ids go into one filter.
-    fn ids_at_once(&self) -> usize {
+    pub(super) fn ids_at_once(&self) -> usize {
         let results = self.limits.results.unwrap_or(IDS_AT_ONCE);
         IDS_AT_ONCE.min(results).min(self.message_bytes() / ID_BYTES).max(1)
     }
@@ -100,6 +98,31 @@ pub enum RetrievalError {
     Here(String),
 }
 
+impl RetrievalError {
+    /// A relay has ended a reconciliation. It would reconcile, but not now, or not with us: the planner knows what to do
+    /// about that. Or it does not do that, or not for this filter.
+    #[must_use]
+    pub fn of_reconciliation(reason: String) -> Self {
+        match Refusal::of(&reason) {
+            Refusal::RateLimited | Refusal::Subscriptions | Refusal::Identity => Self::Closed(reason),
+            Refusal::Filters | Refusal::Size | Refusal::Other => Self::Unreconciled(reason),
+        }
+    }
+
+    /// What the planner is told of it; nothing when the end of the connection tells the rest.
+    #[must_use]
+    pub fn report(self, relay: RelayUrl, subscription: SubscriptionId) -> Option<Input> {
+        Some(match self {
+            Self::Gone => return None,
+            Self::Closed(reason) => Input::Closed { relay, subscription, reason },
+            Self::Unreconciled(_) => Input::NegentropyUnsupported { relay, subscription },
+            error @ (Self::Silent(_) | Self::Endless(_) | Self::Here(_)) => {
+                Input::Failed { relay, subscription, why: error.to_string() }
+            }
+        })
+    }
+}
+
 impl From<Gone> for RetrievalError {
     fn from(_: Gone) -> Self {
         Self::Gone
@@ -116,22 +139,13 @@ pub async fn page(
     pace: Pace,
     into: &Offering,
 ) -> Result<Page, RetrievalError> {
-    let (mut page, mut foreign) = (Page::default(), 0);
+    let mut reading = Reading::page(asked.clone());
     while let Some(held) = next_event(subscription, pace).await? {
-        if !asked.match_event(&held.event, MatchEventOptions::new()) {
-            foreign += 1;
-            if foreign > MAX_FOREIGN {
-                return Err(RetrievalError::Endless("events that nobody asked for"));
-            }
-            continue;
+        if reading.take(&held.event)? {
+            into.offer(held).await?;
         }
-        page.count(held.event.id, held.event.created_at);
-        if page.results > MAX_RESULTS {
-            return Err(RetrievalError::Endless("a page without end"));
-        }
-        into.offer(held).await?;
     }
-    Ok(page)
+    Ok(reading.finish())
 }
 
 /// The next stored event; nothing at EOSE.
@@ -241,11 +255,7 @@ async fn next_message(
     loop {
         match timeout(patience, subscription.next()).await {
             Ok(Some(Said::Neg(message))) => return Ok(message),
-            // The relay would, but not now, or not with us: the planner knows what to do about that.
-            Ok(Some(Said::Closed(reason))) if is_about_us(&reason) => {
-                return Err(RetrievalError::Closed(reason));
-            }
-            Ok(Some(Said::Closed(reason))) => return Err(RetrievalError::Unreconciled(reason)),
+            Ok(Some(Said::Closed(reason))) => return Err(RetrievalError::of_reconciliation(reason)),
             // It has not understood.
             Ok(Some(Said::Notice(text))) if round == 1 => return Err(RetrievalError::Unreconciled(text)),
             Ok(Some(_)) => {}
@@ -256,11 +266,6 @@ async fn next_message(
             Err(_) => return Err(RetrievalError::Silent(patience)),
         }
     }
-}
-
-/// A refusal that is not about reconciling.
-fn is_about_us(reason: &str) -> bool {
-    matches!(Refusal::of(reason), Refusal::RateLimited | Refusal::Subscriptions | Refusal::Identity)
 }
 
 #[cfg(test)]

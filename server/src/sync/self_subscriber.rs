@@ -192,28 +192,36 @@ pub fn root(event: &Event) -> Option<Input> {
     Some(Input::RootSeen { id: event.id, coordinates: named.take(MAX_REPOSITORIES).collect() })
 }
 
-/// When changes go out: the first after a quiet moment at once, those that follow together, after the window at most.
+/// The shortest wait for changes that follow others.
+const SHORTEST: Duration = Duration::from_millis(200);
+
+/// When changes go out: the first after a quiet moment at once, those that follow together, after a wait. It doubles as
+/// long as they go on coming, up to the window, so a few that follow each other are not late and a flood comes in one
+/// piece.
 #[derive(Debug)]
 pub struct Batching {
     window: Duration,
+    wait: Duration,
     last: Option<Instant>,
 }
 
 impl Batching {
-    /// Gathers for so long.
+    /// Gathers for so long at most.
     #[must_use]
     pub const fn new(window: Duration) -> Self {
-        Self { window, last: None }
+        Self { window, wait: Duration::ZERO, last: None }
     }
 
-    /// When changes that are there now go out: now, or at the end of the window.
+    /// When changes that are there now go out: now, or at the end of the wait.
     #[must_use]
     pub fn due(&self, now: Instant) -> Instant {
-        self.last.map_or(now, |last| (last + self.window).max(now))
+        self.last.map_or(now, |last| (last + self.wait).max(now))
     }
 
     /// They have gone out.
-    pub const fn sent(&mut self, now: Instant) {
+    pub fn sent(&mut self, now: Instant) {
+        let goes_on = self.last.is_some_and(|last| now.duration_since(last) <= 2 * self.wait);
+        self.wait = if goes_on { 2 * self.wait } else { SHORTEST }.min(self.window);
         self.last = Some(now);
     }
 }
@@ -232,10 +240,32 @@ mod tests {
         let mut batching = Batching::new(window);
         assert_eq!(batching.due(start), start);
         batching.sent(start);
-        let soon = start + Duration::from_secs(1);
-        assert_eq!(batching.due(soon), start + window);
-        let quiet = start + Duration::from_secs(9);
+        let soon = start + Duration::from_millis(1);
+        assert_eq!(batching.due(soon), start + SHORTEST);
+        let quiet = start + Duration::from_secs(1);
         assert_eq!(batching.due(quiet), quiet);
+    }
+
+    #[test]
+    fn a_flood_is_gathered_for_longer_and_longer_up_to_the_window() {
+        let window = Duration::from_secs(5);
+        let (mut batching, mut now) = (Batching::new(window), Instant::now());
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            // The next change is there at once.
+            let due = batching.due(now);
+            waits.push((due - now).as_millis());
+            now = due;
+            batching.sent(now);
+        }
+        assert_eq!(waits, [0, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
+        let quiet = now + 3 * window;
+        assert_eq!(batching.due(quiet), quiet);
+        batching.sent(quiet);
+        assert_eq!(batching.due(quiet), quiet + SHORTEST);
+        let mut short = Batching::new(Duration::ZERO);
+        short.sent(now);
+        assert_eq!(short.due(now), now, "a window of nothing gathers nothing");
     }
 
     #[tokio::test]

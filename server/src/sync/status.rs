@@ -14,6 +14,21 @@ pub enum Health {
     Dead,
 }
 
+/// What kind of thing went wrong. Unlike the words of errors and of the relay itself, it may be told to everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// No connection came about, or it broke off.
+    Unreachable,
+    /// It is at a place where this server does not go.
+    Forbidden,
+    /// It has refused something, or said so.
+    Refused,
+    /// It does not answer as it should.
+    Unanswered,
+    /// It has sent events with false ids or signatures.
+    Misbehaved,
+}
+
 /// The connection to a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
@@ -46,6 +61,8 @@ pub struct RelayStatus {
     pub relay: RelayUrl,
     /// It is connected whatever announcements say.
     pub bootstrap: bool,
+    /// An announcement that is served names it; otherwise only operators and those who wait know of it.
+    pub announced: bool,
     /// The connection.
     pub link: Link,
     /// How it has behaved.
@@ -54,10 +71,14 @@ pub struct RelayStatus {
     pub failures: u32,
     /// When it was last connected.
     pub last_connected: Option<Millis>,
+    /// Without a connection: since when, if one was tried.
+    pub away_since: Option<Millis>,
     /// Nothing new is asked of it until then, because it has asked for less.
     pub paused_until: Option<Millis>,
-    /// What went wrong last, for people.
+    /// What went wrong last, for the operator: it may quote the relay, and name addresses.
     pub trouble: Option<String>,
+    /// What kind of thing that was.
+    pub cause: Option<Cause>,
     /// Things that are wanted from it.
     pub wanted: usize,
     /// Of these, those whose history is on its way.

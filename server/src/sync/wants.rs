@@ -135,6 +135,12 @@ impl RepoSyncIndex {
         self.targets.get(relay).map_or(0, HashMap::len)
     }
 
+    /// Whether an announcement that is served names a relay.
+    #[must_use]
+    pub fn is_announced(&self, relay: &RelayUrl) -> bool {
+        self.target(relay).any(|item| matches!(item, Item::Repository(_)))
+    }
+
     /// A repository is known, or known otherwise.
     pub fn know(&mut self, repository: Repository) -> Vec<Change> {
         let Repository { coordinate, announcement, relays, level } = repository;

@@ -84,6 +84,7 @@ impl House {
             clock: clock.clone(),
             url: "ws://127.0.0.1/".to_owned(),
             shutdown: shutdown.clone(),
+            meters: Arc::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

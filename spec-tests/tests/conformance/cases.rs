@@ -488,6 +488,70 @@ pub(super) const IDS: &[&str] = &[
     "G01/cors/options/info-refs",
     "G01/cors/options/upload-pack",
     "G01/cors/options/hosted",
+    "G02/events/historic/maintainer",
+    "G02/events/historic/repository-by-a",
+    "G02/events/historic/repository-by-upper-a",
+    "G02/events/historic/repository-by-q",
+    "G02/events/historic/root-by-e",
+    "G02/events/historic/root-by-upper-e",
+    "G02/events/historic/root-by-q",
+    "G02/events/historic/thread",
+    "G02/events/historic/two-relays",
+    "G02/events/historic/known-before",
+    "G02/events/live/issue",
+    "G02/events/live/comment",
+    "G02/events/live/comment-on-new-issue",
+    "G02/events/live/state",
+    "G02/events/live/without-eose",
+    "G02/events/discovery/second-relay",
+    "G02/events/discovery/listing-announcement",
+    "G02/events/admission/bad-signature",
+    "G02/events/admission/bad-id",
+    "G02/events/admission/altered",
+    "G02/events/admission/stolen-name",
+    "G02/events/admission/unrelated",
+    "G02/events/admission/unlisted",
+    "G02/events/admission/stranger-state",
+    "G02/events/admission/deleted",
+    "G02/events/admission/private-address",
+    "G02/git/state/at-once",
+    "G02/git/state/from-nothing",
+    "G02/git/state/not-before",
+    "G02/git/state/second-host",
+    "G02/git/state/two-parts",
+    "G02/git/state/tags",
+    "G02/git/state/busy-host",
+    "G02/git/pr/announcement-clone",
+    "G02/git/pr/own-clone",
+    "G02/git/pr/update",
+    "G02/sync/reconnect/short",
+    "G02/sync/reconnect/long",
+    "G02/sync/health/back-off",
+    "G02/sync/health/recovers",
+    "G02/sync/health/silent-peer",
+    "G02/sync/health/slow-peer",
+    "G02/sync/health/rate-limited",
+    "G02/sync/consolidation/bounded",
+    "G02/sync/consolidation/values",
+    "G02/sync/consolidation/stated-limit",
+    "G02/sync/retire/no-longer-named",
+    "G02/sync/negentropy/used",
+    "G02/sync/negentropy/only-missing",
+    "G02/sync/negentropy/unknown",
+    "G02/sync/negentropy/refused",
+    "G02/sync/negentropy/pages",
+    "G02/sync/negentropy/crowded-second",
+    "G02/sync/negentropy/thousands",
+    "G02/sync/negentropy/answers",
+    "G05/accept/unlisted",
+    "G05/accept/half-listed",
+    "G05/accept/replaced",
+    "G05/accept/state",
+    "G05/accept/others",
+    "G05/accept/listed",
+    "G05/sync/waits",
+    "G05/sync/push",
+    "G05/sync/push-pull-request",
     "G06/advertised/off",
     "G06/advertised/on",
     "G06/empty/clone",
@@ -1006,6 +1070,67 @@ pub(super) const IDS: &[&str] = &[
 #[case::g01_cors_options_info_refs("G01/cors/options/info-refs")]
 #[case::g01_cors_options_upload_pack("G01/cors/options/upload-pack")]
 #[case::g01_cors_options_hosted("G01/cors/options/hosted")]
+#[case::g02_events_historic_maintainer("G02/events/historic/maintainer")]
+#[case::g02_events_historic_repository_by_a("G02/events/historic/repository-by-a")]
+#[case::g02_events_historic_repository_by_upper_a("G02/events/historic/repository-by-upper-a")]
+#[case::g02_events_historic_repository_by_q("G02/events/historic/repository-by-q")]
+#[case::g02_events_historic_root_by_e("G02/events/historic/root-by-e")]
+#[case::g02_events_historic_root_by_upper_e("G02/events/historic/root-by-upper-e")]
+#[case::g02_events_historic_root_by_q("G02/events/historic/root-by-q")]
+#[case::g02_events_historic_thread("G02/events/historic/thread")]
+#[case::g02_events_historic_two_relays("G02/events/historic/two-relays")]
+#[case::g02_events_historic_known_before("G02/events/historic/known-before")]
+#[case::g02_events_live_issue("G02/events/live/issue")]
+#[case::g02_events_live_comment("G02/events/live/comment")]
+#[case::g02_events_live_comment_on_new_issue("G02/events/live/comment-on-new-issue")]
+#[case::g02_events_live_state("G02/events/live/state")]
+#[case::g02_events_live_without_eose("G02/events/live/without-eose")]
+#[case::g02_events_discovery_second_relay("G02/events/discovery/second-relay")]
+#[case::g02_events_discovery_listing_announcement("G02/events/discovery/listing-announcement")]
+#[case::g02_events_admission_bad_signature("G02/events/admission/bad-signature")]
+#[case::g02_events_admission_bad_id("G02/events/admission/bad-id")]
+#[case::g02_events_admission_altered("G02/events/admission/altered")]
+#[case::g02_events_admission_stolen_name("G02/events/admission/stolen-name")]
+#[case::g02_events_admission_unrelated("G02/events/admission/unrelated")]
+#[case::g02_events_admission_unlisted("G02/events/admission/unlisted")]
+#[case::g02_events_admission_stranger_state("G02/events/admission/stranger-state")]
+#[case::g02_events_admission_deleted("G02/events/admission/deleted")]
+#[case::g02_events_admission_private_address("G02/events/admission/private-address")]
+#[case::g02_git_state_at_once("G02/git/state/at-once")]
+#[case::g02_git_state_from_nothing("G02/git/state/from-nothing")]
+#[case::g02_git_state_not_before("G02/git/state/not-before")]
+#[case::g02_git_state_second_host("G02/git/state/second-host")]
+#[case::g02_git_state_two_parts("G02/git/state/two-parts")]
+#[case::g02_git_state_tags("G02/git/state/tags")]
+#[case::g02_git_pr_announcement_clone("G02/git/pr/announcement-clone")]
+#[case::g02_git_pr_own_clone("G02/git/pr/own-clone")]
+#[case::g02_git_pr_update("G02/git/pr/update")]
+#[case::g02_sync_reconnect_short("G02/sync/reconnect/short")]
+#[case::g02_sync_health_back_off("G02/sync/health/back-off")]
+#[case::g02_sync_health_recovers("G02/sync/health/recovers")]
+#[case::g02_sync_health_silent_peer("G02/sync/health/silent-peer")]
+#[case::g02_sync_health_slow_peer("G02/sync/health/slow-peer")]
+#[case::g02_sync_consolidation_bounded("G02/sync/consolidation/bounded")]
+#[case::g02_sync_consolidation_values("G02/sync/consolidation/values")]
+#[case::g02_sync_consolidation_stated_limit("G02/sync/consolidation/stated-limit")]
+#[case::g02_sync_retire_no_longer_named("G02/sync/retire/no-longer-named")]
+#[case::g02_sync_negentropy_used("G02/sync/negentropy/used")]
+#[case::g02_sync_negentropy_only_missing("G02/sync/negentropy/only-missing")]
+#[case::g02_sync_negentropy_unknown("G02/sync/negentropy/unknown")]
+#[case::g02_sync_negentropy_refused("G02/sync/negentropy/refused")]
+#[case::g02_sync_negentropy_pages("G02/sync/negentropy/pages")]
+#[case::g02_sync_negentropy_crowded_second("G02/sync/negentropy/crowded-second")]
+#[case::g02_sync_negentropy_thousands("G02/sync/negentropy/thousands")]
+#[case::g02_sync_negentropy_answers("G02/sync/negentropy/answers")]
+#[case::g05_accept_unlisted("G05/accept/unlisted")]
+#[case::g05_accept_half_listed("G05/accept/half-listed")]
+#[case::g05_accept_replaced("G05/accept/replaced")]
+#[case::g05_accept_state("G05/accept/state")]
+#[case::g05_accept_others("G05/accept/others")]
+#[case::g05_accept_listed("G05/accept/listed")]
+#[case::g05_sync_waits("G05/sync/waits")]
+#[case::g05_sync_push("G05/sync/push")]
+#[case::g05_sync_push_pull_request("G05/sync/push-pull-request")]
 #[case::g06_advertised_off("G06/advertised/off")]
 #[case::g06_advertised_on("G06/advertised/on")]
 #[case::g06_empty_clone("G06/empty/clone")]
@@ -1526,6 +1651,67 @@ async fn lmdb(#[case] id: &str) {
 #[case::g01_cors_options_info_refs("G01/cors/options/info-refs")]
 #[case::g01_cors_options_upload_pack("G01/cors/options/upload-pack")]
 #[case::g01_cors_options_hosted("G01/cors/options/hosted")]
+#[case::g02_events_historic_maintainer("G02/events/historic/maintainer")]
+#[case::g02_events_historic_repository_by_a("G02/events/historic/repository-by-a")]
+#[case::g02_events_historic_repository_by_upper_a("G02/events/historic/repository-by-upper-a")]
+#[case::g02_events_historic_repository_by_q("G02/events/historic/repository-by-q")]
+#[case::g02_events_historic_root_by_e("G02/events/historic/root-by-e")]
+#[case::g02_events_historic_root_by_upper_e("G02/events/historic/root-by-upper-e")]
+#[case::g02_events_historic_root_by_q("G02/events/historic/root-by-q")]
+#[case::g02_events_historic_thread("G02/events/historic/thread")]
+#[case::g02_events_historic_two_relays("G02/events/historic/two-relays")]
+#[case::g02_events_historic_known_before("G02/events/historic/known-before")]
+#[case::g02_events_live_issue("G02/events/live/issue")]
+#[case::g02_events_live_comment("G02/events/live/comment")]
+#[case::g02_events_live_comment_on_new_issue("G02/events/live/comment-on-new-issue")]
+#[case::g02_events_live_state("G02/events/live/state")]
+#[case::g02_events_live_without_eose("G02/events/live/without-eose")]
+#[case::g02_events_discovery_second_relay("G02/events/discovery/second-relay")]
+#[case::g02_events_discovery_listing_announcement("G02/events/discovery/listing-announcement")]
+#[case::g02_events_admission_bad_signature("G02/events/admission/bad-signature")]
+#[case::g02_events_admission_bad_id("G02/events/admission/bad-id")]
+#[case::g02_events_admission_altered("G02/events/admission/altered")]
+#[case::g02_events_admission_stolen_name("G02/events/admission/stolen-name")]
+#[case::g02_events_admission_unrelated("G02/events/admission/unrelated")]
+#[case::g02_events_admission_unlisted("G02/events/admission/unlisted")]
+#[case::g02_events_admission_stranger_state("G02/events/admission/stranger-state")]
+#[case::g02_events_admission_deleted("G02/events/admission/deleted")]
+#[case::g02_events_admission_private_address("G02/events/admission/private-address")]
+#[case::g02_git_state_at_once("G02/git/state/at-once")]
+#[case::g02_git_state_from_nothing("G02/git/state/from-nothing")]
+#[case::g02_git_state_not_before("G02/git/state/not-before")]
+#[case::g02_git_state_second_host("G02/git/state/second-host")]
+#[case::g02_git_state_two_parts("G02/git/state/two-parts")]
+#[case::g02_git_state_tags("G02/git/state/tags")]
+#[case::g02_git_pr_announcement_clone("G02/git/pr/announcement-clone")]
+#[case::g02_git_pr_own_clone("G02/git/pr/own-clone")]
+#[case::g02_git_pr_update("G02/git/pr/update")]
+#[case::g02_sync_reconnect_short("G02/sync/reconnect/short")]
+#[case::g02_sync_health_back_off("G02/sync/health/back-off")]
+#[case::g02_sync_health_recovers("G02/sync/health/recovers")]
+#[case::g02_sync_health_silent_peer("G02/sync/health/silent-peer")]
+#[case::g02_sync_health_slow_peer("G02/sync/health/slow-peer")]
+#[case::g02_sync_consolidation_bounded("G02/sync/consolidation/bounded")]
+#[case::g02_sync_consolidation_values("G02/sync/consolidation/values")]
+#[case::g02_sync_consolidation_stated_limit("G02/sync/consolidation/stated-limit")]
+#[case::g02_sync_retire_no_longer_named("G02/sync/retire/no-longer-named")]
+#[case::g02_sync_negentropy_used("G02/sync/negentropy/used")]
+#[case::g02_sync_negentropy_only_missing("G02/sync/negentropy/only-missing")]
+#[case::g02_sync_negentropy_unknown("G02/sync/negentropy/unknown")]
+#[case::g02_sync_negentropy_refused("G02/sync/negentropy/refused")]
+#[case::g02_sync_negentropy_pages("G02/sync/negentropy/pages")]
+#[case::g02_sync_negentropy_crowded_second("G02/sync/negentropy/crowded-second")]
+#[case::g02_sync_negentropy_thousands("G02/sync/negentropy/thousands")]
+#[case::g02_sync_negentropy_answers("G02/sync/negentropy/answers")]
+#[case::g05_accept_unlisted("G05/accept/unlisted")]
+#[case::g05_accept_half_listed("G05/accept/half-listed")]
+#[case::g05_accept_replaced("G05/accept/replaced")]
+#[case::g05_accept_state("G05/accept/state")]
+#[case::g05_accept_others("G05/accept/others")]
+#[case::g05_accept_listed("G05/accept/listed")]
+#[case::g05_sync_waits("G05/sync/waits")]
+#[case::g05_sync_push("G05/sync/push")]
+#[case::g05_sync_push_pull_request("G05/sync/push-pull-request")]
 #[case::g06_advertised_off("G06/advertised/off")]
 #[case::g06_advertised_on("G06/advertised/on")]
 #[case::g06_empty_clone("G06/empty/clone")]
@@ -1576,6 +1762,9 @@ async fn memory(#[case] id: &str) {
 #[case::g01_purgatory_expires_state("G01/purgatory/expires/state")]
 #[case::g01_purgatory_expires_pull_request("G01/purgatory/expires/pull-request")]
 #[case::g01_git_nostr_refs_expires("G01/git/nostr-refs/expires")]
+#[case::g02_git_state_busy_host("G02/git/state/busy-host")]
+#[case::g02_sync_reconnect_long("G02/sync/reconnect/long")]
+#[case::g02_sync_health_rate_limited("G02/sync/health/rate-limited")]
 #[case::g06_push_expires("G06/push/expires")]
 #[tokio::test]
 async fn patient_lmdb(#[case] id: &str) {
@@ -1589,6 +1778,9 @@ async fn patient_lmdb(#[case] id: &str) {
 #[case::g01_purgatory_expires_state("G01/purgatory/expires/state")]
 #[case::g01_purgatory_expires_pull_request("G01/purgatory/expires/pull-request")]
 #[case::g01_git_nostr_refs_expires("G01/git/nostr-refs/expires")]
+#[case::g02_git_state_busy_host("G02/git/state/busy-host")]
+#[case::g02_sync_reconnect_long("G02/sync/reconnect/long")]
+#[case::g02_sync_health_rate_limited("G02/sync/health/rate-limited")]
 #[case::g06_push_expires("G06/push/expires")]
 #[tokio::test]
 async fn patient_memory(#[case] id: &str) {

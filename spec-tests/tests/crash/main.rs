@@ -6,6 +6,7 @@
 
 mod act;
 mod points;
+mod purge;
 mod random;
 mod scenarios;
 mod waiting;

@@ -13,7 +13,7 @@ use crate::scenarios::{self, Scenario};
 use crate::setup;
 
 /// The variable that names the point.
-const CRASH_AT: &str = "GRASP_CRASH_AT";
+pub(crate) const CRASH_AT: &str = "GRASP_CRASH_AT";
 
 #[rstest]
 #[tokio::test]
@@ -44,6 +44,7 @@ async fn first_push(
 #[case::deletion(5)]
 #[case::contribution_event_first(6)]
 #[case::contribution_deleted(7)]
+#[case::restoration(8)]
 #[tokio::test]
 async fn in_the_course_of(
     #[case] scenario: usize,
@@ -66,7 +67,8 @@ async fn in_the_course_of(
         4 => scenarios::replacement(ctx).await,
         5 => scenarios::deletion(ctx).await,
         6 => scenarios::contribution_event_first(ctx).await,
-        _ => scenarios::contribution_deleted(ctx).await,
+        7 => scenarios::contribution_deleted(ctx).await,
+        _ => scenarios::restoration(ctx).await,
     })
     .await;
 }
@@ -118,7 +120,7 @@ fn announcements(scenario: &Scenario) -> Vec<Event> {
 }
 
 /// What holds at every moment: refs are the authorised state, and nothing is missing or left over on disk.
-async fn holds(server: &Instance, ctx: &Context, announcements: &[Event]) {
+pub(crate) async fn holds(server: &Instance, ctx: &Context, announcements: &[Event]) {
     let relay = instance::relay(&ctx.target).await.unwrap();
     view::refs_are_the_authorised_state(&ctx.target, &relay, &ctx.identifier, announcements).await;
     let git_data = server.git_data();

@@ -234,6 +234,30 @@ pub(crate) async fn replacement(ctx: &Context) -> Scenario {
 }
 
 /// A waiting state, a served state and an announcement are deleted one after the other.
+/// A repository that was deleted is announced again.
+pub(crate) async fn restoration(ctx: &Context) -> Scenario {
+    let cast = Cast::new(ctx).await;
+    let owner = &ctx.owner;
+    let first = cast.sign(owner, cast.announcement(owner).draft());
+    let state = cast.state(owner, 1, |state| state.branch("dev", &cast.commits[0]));
+    let deletion = cast.sign(owner, events::delete_address(&ctx.coordinate()));
+    let again = cast.sign(owner, cast.announcement(owner).name("again").draft());
+    Scenario {
+        before: vec![
+            Act::Publish(first.clone()),
+            Act::Publish(state.clone()),
+            cast.push(owner, &[&cast.to("main", 1), &cast.to("dev", 0)]),
+        ],
+        acts: vec![Act::Publish(deletion.clone()), Act::Publish(again.clone())],
+        served: vec![again, state, deletion],
+        gone: vec![first],
+        refs: vec![(
+            cast.path(owner),
+            cast.refs(&[(MAIN, &cast.commits[1]), ("refs/heads/dev", &cast.commits[0])]),
+        )],
+    }
+}
+
 pub(crate) async fn deletion(ctx: &Context) -> Scenario {
     let cast = Cast::new(ctx).await;
     let (owner, other) = (&ctx.owner, &cast.other);

@@ -103,6 +103,8 @@ pub(crate) struct Lying {
     pub(crate) url: String,
     /// Events as JSON: true or not.
     pub(crate) events: Arc<Mutex<Vec<Value>>>,
+    /// What it was asked, as it came.
+    asked: Arc<Mutex<Vec<String>>>,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -111,21 +113,33 @@ impl Lying {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}", listener.local_addr().unwrap());
         let events: Arc<Mutex<Vec<Value>>> = Arc::default();
-        let served = Arc::clone(&events);
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (served, heard) = (Arc::clone(&events), Arc::clone(&asked));
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&served)));
+                tokio::spawn(serve(stream, Arc::clone(&served), Arc::clone(&heard)));
             }
         });
-        Self { url, events, _task: AbortOnDropHandle::new(task) }
+        Self { url, events, asked, _task: AbortOnDropHandle::new(task) }
+    }
+
+    /// Forgets what it was asked so far.
+    pub(crate) fn forget_questions(&self) {
+        self.asked.lock().clear();
+    }
+
+    /// Whether any question so far has named something.
+    pub(crate) fn was_asked(&self, about: &str) -> bool {
+        self.asked.lock().iter().any(|question| question.contains(about))
     }
 }
 
-async fn serve(stream: TcpStream, events: Arc<Mutex<Vec<Value>>>) {
+async fn serve(stream: TcpStream, events: Arc<Mutex<Vec<Value>>>, heard: Arc<Mutex<Vec<String>>>) {
     // What is no WebSocket (NIP-11) is none of its.
     let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
     while let Some(Ok(message)) = socket.next().await {
         let Ok(text) = message.into_text() else { continue };
+        heard.lock().push(text.to_string());
         let asked: Value = serde_json::from_str(&text).unwrap_or_default();
         let mut answers = Vec::new();
         match asked[0].as_str() {

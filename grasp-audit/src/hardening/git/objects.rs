@@ -21,17 +21,28 @@ pub(super) fn cases() -> Vec<Case> {
     )]
 }
 
-/// A tree, and whether it hurts who checks it out, or is only malformed.
+/// What becomes of those who get a tree.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Harm {
+    /// It hurts who checks it out.
+    Hurts,
+    /// It is malformed, and git's fsck refuses it.
+    Malformed,
+    /// It is malformed, and git's fsck lets it pass: old histories hold such ones.
+    Odd,
+}
+
+/// A tree, and what becomes of those who get it.
 struct Tree {
     what: &'static str,
     entries: Vec<(&'static str, Vec<u8>, String)>,
     blobs: Vec<Vec<u8>>,
-    hurts: bool,
+    harm: Harm,
 }
 
-fn file(what: &'static str, mode: &'static str, name: &[u8], content: &[u8], hurts: bool) -> Tree {
+fn file(what: &'static str, mode: &'static str, name: &[u8], content: &[u8]) -> Tree {
     let id = packs::object_id(Kind::Blob, content);
-    Tree { what, entries: vec![(mode, name.to_vec(), id)], blobs: vec![content.to_vec()], hurts }
+    Tree { what, entries: vec![(mode, name.to_vec(), id)], blobs: vec![content.to_vec()], harm: Harm::Hurts }
 }
 
 fn all() -> Vec<Tree> {
@@ -49,7 +60,7 @@ fn all() -> Vec<Tree> {
         ("an absolute path", b"/etc/cron.d/x"),
     ];
     let mut trees: Vec<Tree> =
-        names.into_iter().map(|(what, name)| file(what, "100644", name, b"hurts\n", true)).collect();
+        names.into_iter().map(|(what, name)| file(what, "100644", name, b"hurts\n")).collect();
     let modules = |name: &str, path: &str, url: &str| {
         format!("[submodule \"{name}\"]\n\tpath = {path}\n\turl = {url}\n").into_bytes()
     };
@@ -59,18 +70,19 @@ fn all() -> Vec<Tree> {
         ("a submodule whose URL holds a line break", modules("x", "x", "https://a.example/%0ahost=b")),
         ("a submodule whose name leads outside", modules("../../x", "x", "https://a.example/x")),
     ] {
-        trees.push(file(what, "100644", b".gitmodules", &content, true));
+        trees.push(file(what, "100644", b".gitmodules", &content));
     }
-    trees.push(file("`.gitmodules` as a link", "120000", b".gitmodules", b"../../x", true));
+    trees.push(file("`.gitmodules` as a link", "120000", b".gitmodules", b"../../x"));
     let blob = packs::object_id(Kind::Blob, b"twice\n");
     let twice = |first: &[u8], second: &[u8]| {
         vec![("100644", first.to_vec(), blob.clone()), ("100644", second.to_vec(), blob.clone())]
     };
-    let malformed = |what, entries| Tree { what, entries, blobs: vec![b"twice\n".to_vec()], hurts: false };
+    let wrong = |what, entries, harm| Tree { what, entries, blobs: vec![b"twice\n".to_vec()], harm };
+    let malformed = |what, entries| wrong(what, entries, Harm::Malformed);
     trees.push(malformed("a name twice", twice(b"x", b"x")));
     trees.push(malformed("names out of order", twice(b"y", b"x")));
     trees.push(malformed("a name of 10 KB", vec![("100644", vec![b'n'; 10_000], blob.clone())]));
-    trees.push(malformed("a mode that is none", vec![("777777", b"x".to_vec(), blob.clone())]));
+    trees.push(wrong("a mode that is none", vec![("777777", b"x".to_vec(), blob.clone())], Harm::Odd));
     trees.push(malformed("an entry of zeros", vec![("100644", b"x".to_vec(), "0".repeat(40))]));
     trees
 }
@@ -80,7 +92,7 @@ async fn trees(ground: Ground) -> CheckResult<Findings> {
     let ctx = &ground.ctx;
     ctx.announce().await?;
     let path = crate::target::url::repository_path(&ctx.owner.public_key(), &ctx.identifier);
-    for Tree { what, entries, blobs, hurts } in all() {
+    for Tree { what, entries, blobs, harm } in all() {
         let entries: Vec<(&str, &[u8], &str)> =
             entries.iter().map(|(mode, name, id)| (*mode, name.as_slice(), id.as_str())).collect();
         let tree = packs::tree(&entries);
@@ -94,10 +106,12 @@ async fn trees(ground: Ground) -> CheckResult<Findings> {
             before.map_or_else(|| Command::create(MAIN, &tip), |old| Command::update(MAIN, &old, &tip));
         let heard = push_to(&ground, &path, &command, &pack).await?;
         let taken = heard.first().is_some_and(|reply| reply.text().contains(&format!("ok {MAIN}")));
-        if taken && !hurts {
-            findings.tolerable(what, "taken; it hurts nobody, but no git writes such a tree");
-        } else {
-            findings.refused_push(what, &heard);
+        match harm {
+            Harm::Odd if taken => findings.robust("taken, as git's fsck takes it"),
+            Harm::Malformed if taken => {
+                findings.tolerable(what, "taken; it hurts nobody, but no git writes such a tree");
+            }
+            _ => findings.refused_push(what, &heard),
         }
     }
     Ok(findings)

@@ -85,7 +85,7 @@ pub(super) fn cases() -> Vec<Case> {
             "state-ref-names",
             "states whose refs have such names, values that are no object ids, and a HEAD that leads elsewhere",
             "answers OK false with `invalid:` (what no push could ever fulfil must not wait)",
-            Load::new(1, 60, 200_000),
+            Load::new(1, 160, 300_000),
             states,
         ),
     ]
@@ -127,17 +127,8 @@ async fn states(ground: Ground) -> CheckResult<Findings> {
         .filter(|name| name.starts_with("refs/heads/") && !is_allowed(name))
         .map(|name| (format!("{name:?}"), state(vec![[(*name).to_owned(), oid.clone()]])))
         .collect();
-    for value in [
-        "",
-        "1",
-        "z",
-        &"z".repeat(40),
-        &"1".repeat(39),
-        &"1".repeat(41),
-        &"1".repeat(64),
-        "../../x",
-        &"A".repeat(40),
-    ] {
+    for value in ["", "1", "z", &"z".repeat(40), &"1".repeat(39), &"1".repeat(41), &"1".repeat(64), "../../x"]
+    {
         drafts.push((
             format!("main at {value:?}"),
             state(vec![["refs/heads/main".to_owned(), value.to_owned()]]),

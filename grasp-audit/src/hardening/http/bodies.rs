@@ -47,7 +47,7 @@ pub(super) fn cases() -> Vec<Case> {
             "unwanted-bodies",
             "bodies said to be 10 GB, and ones without end, where none is taken and for repositories that are not there",
             "answers without waiting for them",
-            Load::new(1, 200, 24_000_000),
+            Load::new(1, 260, 24_000_000),
             unwanted,
         ),
     ]

@@ -1,11 +1,9 @@
 //! Clients that are slow, do not read, say only half, or vanish. Others must not notice: the vital signs decide.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::case::{Area, Case, Findings};
-use super::super::ground::Ground;
+use super::super::ground::{Ground, left};
 use super::super::meter::Load;
 use super::super::wire::{Meanwhile, Wire};
 use crate::check::CheckResult;
@@ -99,8 +97,9 @@ async fn half_closed(ground: Ground) -> CheckResult<Findings> {
             wire.half_close().await;
             wires.push(wire);
         }
+        let deadline = Instant::now() + ground.answer_within();
         for mut wire in wires {
-            let heard = wire.answers(true).await;
+            let heard = wire.answers_within(left(deadline), true).await;
             match (heard.first(), heard.end) {
                 (Some(reply), _) => findings.robust(format!("HTTP {}", reply.status)),
                 (None, Some(_)) => findings.robust("the connection is ended"),
@@ -174,8 +173,9 @@ async fn unread(ground: Ground) -> CheckResult<Findings> {
         wire.send_as(burst.as_bytes(), ASKED, Meanwhile::IsDeaf).await?;
     }
     ground.pause(ground.hold() / 4).await;
+    let deadline = Instant::now() + ground.answer_within() * 2;
     for wire in &mut wires {
-        let heard = wire.answers(true).await;
+        let heard = wire.answers_within(left(deadline), true).await;
         match heard.replies.last() {
             Some(_) => findings.robust("answers in the order of the requests"),
             None if heard.end.is_some() => findings.robust("the connection is ended"),

@@ -23,7 +23,7 @@ pub(super) fn cases() -> Vec<Case> {
             "forged-events",
             "announcements and states with ids, keys and signatures that are others', altered, truncated, zero or in another case; the genuine ones follow",
             "answers OK false to each forgery, and takes the genuine event afterwards",
-            Load::new(1, 80, 200_000),
+            Load::new(2, 160, 300_000),
             forgeries,
         ),
         Case::new(
@@ -31,7 +31,7 @@ pub(super) fn cases() -> Vec<Case> {
             "many-tags",
             "announcements and states with 5,000 tags, tags of 5,000 values, and values of 100 KB",
             "answers each with OK, true or false, within seconds",
-            Load::new(1, 40, 16_000_000),
+            Load::new(2, 80, 16_000_000),
             many_tags,
         ),
         Case::new(
@@ -47,7 +47,7 @@ pub(super) fn cases() -> Vec<Case> {
             "strange-identifiers",
             "identifiers with control characters, bidirectional and invisible ones, look-alikes, composed and decomposed twins, slashes, dots and 10 KB of text",
             "refuses what is not one safe path segment, answers everything, and keeps twins apart",
-            Load::new(1, 120, 400_000),
+            Load::new(2, 140, 400_000),
             identifiers,
         ),
         Case::new(
@@ -55,7 +55,7 @@ pub(super) fn cases() -> Vec<Case> {
             "extreme-values",
             "times at both ends of 64 bits, kinds at both ends of 16, empty tags, tags without values, and tags of a hundred values with a hundred quotes",
             "answers each with OK, true or false",
-            Load::new(1, 120, 600_000),
+            Load::new(2, 160, 600_000),
             extremes,
         ),
     ]

@@ -43,7 +43,7 @@ pub(super) fn cases() -> Vec<Case> {
             "close-frames",
             "close frames of one byte, with codes that must not be sent, with reasons that are no UTF-8, and messages behind them",
             "ends the connection, and answers nothing that came after the close",
-            Load::new(1, 40, 40_000),
+            Load::new(1, 80, 60_000),
             close_frames,
         ),
         Case::new(

@@ -32,7 +32,7 @@ pub(super) fn cases() -> Vec<Case> {
             "deep-json",
             "arrays and objects nested 1,000, 20,000 and 100,000 deep: as a message, a filter, a tag, a content, and unclosed",
             robust,
-            Load::new(1, 60, 8_000_000),
+            Load::new(2, 160, 8_000_000),
             deep,
         ),
         Case::new(
@@ -48,7 +48,7 @@ pub(super) fn cases() -> Vec<Case> {
             "odd-json",
             "numbers of 10,000 digits, a key 10,000 times, escapes of every kind, lone surrogates, and a long run of spaces",
             "answers each, and the connection lives",
-            Load::new(1, 60, 2_000_000),
+            Load::new(2, 90, 2_000_000),
             odd,
         ),
     ]

@@ -19,7 +19,7 @@ pub(super) fn cases() -> Vec<Case> {
             "neg-frames",
             "NEG-OPEN and NEG-MSG whose frames are cut, of other versions, of 1 MB, and claim 2^60 ids or ranges; for sessions that are not open",
             "answers each with NEG-ERR, NEG-MSG or NOTICE, and allocates nothing that is only claimed",
-            Load::new(1, 120, 12_000_000),
+            Load::new(2, 260, 12_000_000),
             frames,
         ),
         Case::new(

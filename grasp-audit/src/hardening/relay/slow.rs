@@ -1,13 +1,12 @@
 //! WebSocket clients that are slow, do not read, or say only half.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tokio::time::Instant;
 
 use super::super::case::{Area, Case, Findings};
 use super::super::frames::{Frame, handshake};
-use super::super::ground::Ground;
+use super::super::ground::{Ground, left};
 use super::super::meter::Load;
 use super::super::wire::{Meanwhile, Wire};
 use crate::check::CheckResult;
@@ -81,8 +80,7 @@ async fn half_closed(ground: Ground) -> CheckResult<Findings> {
 async fn ended(ground: &Ground, findings: &mut Findings, wires: Vec<(&'static str, Wire)>) {
     let deadline = Instant::now() + ground.answer_within();
     for (what, mut wire) in wires {
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        match wire.hear_the_end(left).await {
+        match wire.hear_the_end(left(deadline)).await {
             Some(_) => findings.robust("the connection is ended"),
             None => {
                 findings.weak(what, "the connection is kept, although its client has said that it is done")
@@ -139,8 +137,9 @@ async fn deaf(ground: Ground) -> CheckResult<Findings> {
     let relay = ground.ctx.relay().await?;
     relay.req(&[json!({"limit": 1})]).await?;
     findings.robust(format!("others are served beside {} deaf clients", sockets.len()));
+    let deadline = Instant::now() + ground.answer_within() * 2;
     for socket in &mut sockets {
-        match socket.next(ground.answer_within()).await {
+        match socket.next(left(deadline)).await {
             super::super::frames::Next::Quiet => {
                 findings.weak("a deaf client that reads again", "gets nothing")
             }

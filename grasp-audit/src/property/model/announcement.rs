@@ -51,7 +51,27 @@ impl World {
             let hosted = Hosted { maybe: self.pulls_that_name(repo), ..Hosted::default() };
             world.family_mut(project).hosted.insert(event.by, hosted);
         }
-        Judgement::of(row, &event, World::all_settled(&world.without_orphans(project)))
+        let mut worlds = world.without_orphans(project);
+        if self.hosted(repo).is_none() {
+            worlds.extend(world.as_it_was(repo));
+        }
+        Judgement::of(row, &event, World::all_settled(&worlds))
+    }
+
+    /// This world when a repository that was retired comes back with its owner's state. The table says that the data is
+    /// kept, not what becomes of the state.
+    fn as_it_was(&self, repo: Repo) -> Option<Self> {
+        let mut world = self.clone();
+        let family = world.family_mut(repo.project);
+        let state = family.put_aside.remove(&repo.owner)?;
+        let held = family.states.entry(repo.owner).or_default();
+        let mut known = held.served.iter().chain(&held.waiting);
+        if self.was_deleted(&state) || known.any(|known| known.id == state.id || known.is_newer_than(&state))
+        {
+            return None;
+        }
+        held.waiting = Some(state);
+        Some(world)
     }
 
     /// Pull requests that are served already and name a repository that comes now: their refs may come with it.
@@ -99,7 +119,9 @@ impl World {
         let mut doubtful = Vec::new();
         doubtful.extend(family.announced.remove(&owner).map(|known| known.event.id));
         let held = family.states.entry(owner).or_default();
-        doubtful.extend(held.served.take().map(|state| state.id));
+        let put_aside = held.served.take();
+        doubtful.extend(put_aside.iter().map(|state| state.id));
+        family.put_aside.extend(put_aside.map(|state| (owner, state)));
         world.doubtful.extend(doubtful);
         let mut worlds = vec![world];
         if let Some(without) = worlds[0].without_waiting_state(owner, project) {

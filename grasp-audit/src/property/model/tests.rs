@@ -362,6 +362,29 @@ fn deletion_of_a_state_goes_back_to_the_newest_that_remains_or_stays() {
 }
 
 #[test]
+fn a_repository_that_is_announced_again_waits_or_is_as_it_was() {
+    let mut tale = Tale::default();
+    let state = tale.founded(Alice, &[], C1);
+    let retired = tale.deletion(Alice, &[], &[Address::Announcement(at(Alice))]);
+    tale.publish(&retired);
+    let again = tale.announcement(Alice, true, &[]);
+    let judgement = tale.world.publish(&again);
+    let is = |reply, main: &Refs| {
+        let refs = |world: &World| world.refs(at(Alice)) == Some(main);
+        judgement.alternatives.iter().any(|way| way.reply == reply && refs(&way.world))
+    };
+    assert!(is(Reply::Waits, &Refs::new()) && is(Reply::Taken, &main_at(C1)));
+    let both = tale.deletion(Alice, &[&state], &[]);
+    tale.world = judgement.alternatives.iter().find(|way| way.reply == Reply::Taken).unwrap().world.clone();
+    tale.publish(&both);
+    let retired = tale.deletion(Alice, &[&again], &[]);
+    tale.publish(&retired);
+    let third = tale.announcement(Alice, true, &[]);
+    let ways = tale.world.publish(&third).alternatives;
+    assert!(ways.iter().all(|way| way.reply == Reply::Waits), "what was deleted itself does not come back");
+}
+
+#[test]
 fn deletion_of_an_announcement_retires_the_repository_and_of_a_pull_request_its_ref() {
     let mut tale = Tale::default();
     let state = tale.founded(Alice, &[], C1);

@@ -33,7 +33,7 @@ pub(super) struct View {
 
 impl View {
     /// How many entries of one transcript are shown.
-    fn entries(self) -> usize {
+    pub(super) fn entries(self) -> usize {
         (ENTRIES_IN_ALL / self.failed.max(1)).clamp(10, 80)
     }
 }
@@ -54,6 +54,7 @@ pub(super) fn item(check: &CheckReport, view: View) -> Markup {
                     p.id { code { (visible(&check.id)) } }
                     (judged(&check.verdict))
                     p.traffic { (capital_traffic(check)) }
+                    @for peer in &check.peers { (super::timeline::drawing(peer)) }
                     @for attachment in &check.attachments { (attached(attachment)) }
                     @if !check.transcript.is_empty() { (transcript(&check.transcript, view.entries())) }
                 }
@@ -129,7 +130,7 @@ fn attached(attachment: &Attachment) -> Markup {
     }
 }
 
-fn transcript(entries: &[Entry], most: usize) -> Markup {
+pub(super) fn transcript(entries: &[Entry], most: usize) -> Markup {
     let hidden = entries.len().saturating_sub(most);
     html! {
         details.transcript {

@@ -43,7 +43,7 @@ async fn filed_issue(ctx: &Context, hosted: &Hosted, author: &Keys) -> CheckResu
 }
 
 /// Whether git is answered at the repository's path: with `status`, now or soon.
-async fn path_answers(ctx: &Context, path: &str, status: u16) -> CheckResult {
+pub(in crate::specs) async fn path_answers(ctx: &Context, path: &str, status: u16) -> CheckResult {
     let query = format!("{path}/info/refs?service=git-upload-pack");
     let what = format!("GET {query} is answered {status}");
     let asks = || async { Ok(ctx.http.get(&query, &[]).await?.status == status) };

@@ -20,7 +20,7 @@ pub fn render(difference: &Difference) -> String {
             }
         }
     };
-    let made = format!("grasp-audit {}, catalogue {}", env!("CARGO_PKG_VERSION"), catalogue::REVISION);
+    let made = format!("grasp-audit {}, catalogue {}", crate::VERSION, catalogue::REVISION);
     frame("Two GRASP servers, seen from outside", &made, &body)
 }
 

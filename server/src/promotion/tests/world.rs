@@ -7,6 +7,7 @@ use nostr::key::{Keys, PublicKey};
 use nostr::types::Timestamp;
 use sha2::{Digest, Sha256};
 
+use crate::admission::archive::Archive;
 use crate::admission::{Decision, Family, Hosted, decide};
 use crate::authorize::{NamedEvent, PushFacts, authorize};
 use crate::git::RefCommand;
@@ -51,6 +52,7 @@ pub(crate) struct World {
     pub(crate) refs: BTreeMap<PublicKey, BTreeMap<RefName, Oid>>,
     pub(crate) pulls_served: BTreeMap<EventId, PullRequest>,
     pub(crate) unsigned: BTreeMap<EventId, Oid>,
+    pub(crate) archive: Archive,
 }
 
 impl World {
@@ -61,6 +63,7 @@ impl World {
             refs: BTreeMap::new(),
             pulls_served: BTreeMap::new(),
             unsigned: BTreeMap::new(),
+            archive: Archive::default(),
         }
     }
 
@@ -142,11 +145,13 @@ impl World {
     pub(crate) fn offer(&mut self, item: &Item) {
         match item {
             Item::Announcement(new) => {
-                let decision = decide::announcement(&self.family, new, &Self::service()).decision;
+                let decision =
+                    decide::announcement(&self.family, new, &Self::service(), &self.archive).decision;
+                let announced = || Hosted::new(new.clone(), &Self::service(), &self.archive);
                 let slot = self.family.announcements.entry(new.author).or_default();
                 match decision {
-                    Decision::Serve => slot.served = Some(Hosted::new(new.clone(), &Self::service())),
-                    Decision::Wait => slot.waiting = Some(Hosted::new(new.clone(), &Self::service())),
+                    Decision::Serve => slot.served = Some(announced()),
+                    Decision::Wait => slot.waiting = Some(announced()),
                     _ => {}
                 }
             }
@@ -194,8 +199,13 @@ impl World {
             .into_iter()
             .map(|name| RefCommand { name: name.clone(), old: value(&current, name), new: value(refs, name) })
             .collect();
-        let facts =
-            PushFacts { family: &self.family, owner, current: &current, events: &BTreeMap::default() };
+        let facts = PushFacts {
+            family: &self.family,
+            owner,
+            current: &current,
+            events: &BTreeMap::default(),
+            read_only_archive: true,
+        };
         if authorize(&facts, &commands).promotes.is_some() {
             self.here.extend(pack);
         }
@@ -207,7 +217,13 @@ impl World {
         }
         let current = self.refs.get(owner).cloned().unwrap_or_default();
         let events = BTreeMap::from([(*id, self.named(id))]);
-        let facts = PushFacts { family: &self.family, owner, current: &current, events: &events };
+        let facts = PushFacts {
+            family: &self.family,
+            owner,
+            current: &current,
+            events: &events,
+            read_only_archive: true,
+        };
         let ruling = authorize(&facts, &[RefCommand { name: RefName::nostr(id), old: Oid::ZERO, new: tip }]);
         self.here.extend(ruling.signed.iter().map(|(_, tip)| *tip));
         self.unsigned.extend(ruling.unsigned);

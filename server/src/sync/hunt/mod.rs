@@ -8,6 +8,7 @@
 mod errands;
 mod host;
 mod input;
+mod lead;
 mod quarry;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -27,6 +28,7 @@ use crate::nip34::{Coordinate, Identifier, Oid, RefName, ServiceDomain};
 use errands::{Errand, Errands};
 use host::Hosts;
 pub use input::{By, End, FetchId, HuntAction, HuntInput, Origin, Quarry};
+pub use lead::Lead;
 use quarry::Hunted;
 
 /// Settings of the hunt.
@@ -152,7 +154,7 @@ impl Hunt {
 
     fn next_of(&self, event: &EventId, hunted: &Hunted) -> Option<Millis> {
         let runs = self.running.values().any(|running| running.events.contains(event));
-        if runs { None } else { hunted.servers.values().map(|server| server.next).min() }
+        if runs { None } else { hunted.servers.values().map(|server| hunted.due(server)).min() }
     }
 
     fn want(&mut self, quarry: Quarry, now: Millis, rng: &mut dyn RngCore) {
@@ -275,8 +277,9 @@ impl Hunt {
         let events = self.of_repository.get(repository).into_iter().flatten();
         for hunted in events.filter_map(|event| self.quarries.get(event)) {
             for (server, tried) in &hunted.servers {
-                let known = due.entry(server).or_insert(tried.next);
-                *known = tried.next.min(*known);
+                let next = hunted.due(tried);
+                let known = due.entry(server).or_insert(next);
+                *known = next.min(*known);
             }
         }
         for (server, due) in due {

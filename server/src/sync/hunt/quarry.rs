@@ -39,6 +39,11 @@ impl Hunted {
         }
     }
 
+    /// When a server is asked for it. A fetch that began for an earlier description of it may have said "earlier".
+    pub(super) fn due(&self, tried: &Tried) -> Millis {
+        tried.next.max(self.ready)
+    }
+
     /// Takes what is known now: servers that are new are due at once, those that are named no more go.
     pub(super) fn update(&mut self, quarry: &Quarry, service: &ServiceDomain, now: Millis) {
         self.missing = quarry.missing.iter().cloned().collect();

@@ -5,5 +5,7 @@
 
 mod cost;
 mod properties;
+mod roots;
 mod scenarios;
+mod simulation;
 mod world;

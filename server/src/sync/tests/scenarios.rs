@@ -1,1 +1,88 @@
+//! Scenarios, each of which shows one rule.
 
+use std::time::Duration;
+
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use rstest::rstest;
+
+use super::world::{World, coordinate, event, repository, settings, url};
+use crate::nip34::Oid;
+use crate::sync::hunt::{End, Hunt, HuntAction, HuntInput, HuntSettings, Origin, Quarry};
+use crate::sync::{Input, Level, Millis, Unreachable};
+
+/// Attempts at a relay within a day, each of whose connections answers well and ends a minute later.
+fn attempts_in_a_day(why: &Unreachable) -> usize {
+    let mut world = World::new(settings(), 1);
+    world.tell(repository(0, &[0], Level::Full));
+    let (until, mut attempts) = (world.now + Duration::from_secs(86_400), 0);
+    while world.now < until {
+        if world.peers[&url(0)].connecting {
+            attempts += 1;
+            world.answer_all();
+            world.pass(Duration::from_secs(60));
+            world.tell(Input::Disconnected { relay: url(0), why: why.clone() });
+        }
+        world.pass(Duration::from_secs(1));
+    }
+    attempts
+}
+
+#[rstest]
+#[case::misbehaved(Unreachable::Misbehaved("it sends forged events".to_owned()), 40)]
+#[case::lost(Unreachable::Failed("the connection was reset".to_owned()), 300)]
+fn a_relay_that_is_of_use_for_a_moment_only_is_not_connected_every_few_seconds(
+    #[case] why: Unreachable,
+    #[case] most: usize,
+) {
+    let attempts = attempts_in_a_day(&why);
+    assert!(attempts <= most && attempts >= 20, "{attempts}");
+}
+
+#[test]
+fn a_connection_that_lasted_makes_up_for_those_that_did_not() {
+    let mut world = World::new(settings(), 1);
+    world.tell(repository(0, &[0], Level::Full));
+    for _ in 0..10 {
+        world.answer_all();
+        world.tell(Input::Disconnected { relay: url(0), why: Unreachable::Failed("reset".to_owned()) });
+        while !world.peers[&url(0)].connecting {
+            world.pass(Duration::from_secs(1));
+        }
+    }
+    world.answer_all();
+    world.pass(Duration::from_secs(600));
+    world.tell(Input::Disconnected { relay: url(0), why: Unreachable::Failed("reset".to_owned()) });
+    world.pass(Duration::from_secs(5));
+    assert!(world.peers[&url(0)].connecting, "it is tried again as if nothing had happened");
+}
+
+#[test]
+fn a_hunt_that_is_woken_has_something_to_do() {
+    let (mut rng, mut now) = (StdRng::seed_from_u64(1), Millis::from_secs(1_800_000_000));
+    let mut hunt = Hunt::new(HuntSettings::new("here.example".parse().unwrap()));
+    let quarry = |n| Quarry {
+        event: event(1),
+        repository: coordinate(n),
+        missing: vec![(Oid::from_bytes([1; 20]), "refs/heads/main".parse().unwrap())],
+        servers: vec!["https://there.example/a/b.git".to_owned()],
+        origin: Origin::Published,
+    };
+    hunt.handle(HuntInput::Wanted(quarry(0)), now, &mut rng);
+    now = hunt.next_wake().unwrap();
+    let actions = hunt.handle(HuntInput::Tick, now, &mut rng);
+    let [HuntAction::Fetch { fetch, .. }] = actions[..] else { panic!("{actions:?}") };
+    // While it is fetched it turns out to be for another repository: it waits for a push to that first.
+    hunt.handle(HuntInput::Wanted(quarry(2)), now, &mut rng);
+    hunt.handle(HuntInput::Fetched { fetch, here: Vec::new(), end: End::Failed }, now, &mut rng);
+    hunt.handle(HuntInput::Wanted(quarry(2)), now, &mut rng);
+    for _ in 0..3 {
+        let wake = hunt.next_wake().unwrap();
+        assert!(wake > now, "it is not woken for nothing");
+        now = wake;
+        if !hunt.handle(HuntInput::Tick, now, &mut rng).is_empty() {
+            return;
+        }
+    }
+    panic!("it is fetched in the end");
+}

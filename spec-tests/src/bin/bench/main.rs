@@ -11,8 +11,10 @@ mod figure;
 mod history;
 mod http;
 mod idle;
+mod in_step;
 mod info_refs;
 mod large;
+mod planner;
 mod process;
 mod push_refs;
 mod server;
@@ -40,6 +42,8 @@ const ROWS: &[(&str, &str)] = &[
     ("fanout", "live delivery to 200 subscribers"),
     ("fanout-few", "live delivery to 2 of 200 subscribers"),
     ("sync", "a fresh server brought level with a full one"),
+    ("in-step", "a second server that serves what has come to a first one"),
+    ("planner", "a changed repository, with few and with many known to sync"),
     ("idle", "memory of an idle server and of idle connections"),
 ];
 
@@ -149,6 +153,8 @@ async fn run(arguments: &Arguments) -> Result<()> {
             "fanout" => fanout::all(&bench).await,
             "fanout-few" => fanout::few(&bench).await,
             "sync" => sync::measure(&bench).await,
+            "in-step" => in_step::measure(&bench).await,
+            "planner" => planner::measure(&bench),
             _ => idle::measure(&bench).await,
         };
         let measured: Vec<Line> = measured.map_err(|error| format!("{name} ({about}): {error}"))?;

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use grasp_fixtures::{Announcement, State, events, keys};
+use nostr::event::Event;
 use nostr::key::Keys;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -99,6 +100,18 @@ impl Server {
         Ok(())
     }
 
+    /// Stops it in good order; [`Server::restart`] starts it again.
+    pub(crate) fn stop(&mut self) {
+        self.running.stop();
+    }
+
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.running.0.kill()?;
+        self.running.0.wait()?;
+        Ok(())
+    }
+
     /// What it has said since its last start.
     pub(crate) fn log(&self) -> Result<String> {
         Ok(std::fs::read_to_string(self.folder.path().join(LOG))?)
@@ -116,11 +129,7 @@ impl Server {
     /// Publishes an announcement and a state of these refs by a new owner; the data is still missing.
     pub(crate) async fn announce(&self, refs: &[(String, String)], head: &str) -> Result<Repository> {
         let repository = self.repository(keys::fresh(), format!("bench-{}", keys::random_suffix(8)));
-        let announcement = Announcement::new(&repository.identifier)
-            .clone_url(repository.url())
-            .relay(format!("ws://{}", self.address))
-            .draft()
-            .sign(&repository.keys);
+        let announcement = announcement(&repository, &[self]);
         let state = State::new(&repository.identifier).references(refs.iter().cloned()).head(head);
         let state = state.draft().sign(&repository.keys);
         let mut socket = Socket::open(self.address).await?;
@@ -162,6 +171,15 @@ fn listens_on(log: &str) -> Option<SocketAddr> {
     let line = log.lines().find(|line| line.contains("listening"))?;
     let after = line.split_once("address=")?.1;
     after.split_whitespace().next()?.parse().ok()
+}
+
+/// An announcement of a repository that lists these servers.
+pub(crate) fn announcement(repository: &Repository, on: &[&Server]) -> Event {
+    let announcement = on.iter().fold(Announcement::new(&repository.identifier), |announcement, server| {
+        let url = format!("http://{}{}", server.address, repository.path());
+        announcement.clone_url(url).relay(format!("ws://{}", server.address))
+    });
+    announcement.draft().sign(&repository.keys)
 }
 
 /// A repository that was announced.

@@ -6,14 +6,14 @@
 
 use std::time::{Duration, Instant};
 
-use grasp_fixtures::{Announcement, State, events, keys};
+use grasp_fixtures::{State, events, keys};
 use nostr::event::Event;
 use nostr::key::Keys;
 
 use crate::events::publish;
 use crate::figure::{Figure, Line, Target};
 use crate::history::Local;
-use crate::server::{Repository, Server};
+use crate::server::{Repository, Server, announcement};
 use crate::socket::{Socket, frame};
 use crate::{Bench, Result};
 
@@ -49,14 +49,8 @@ fn world(full: &Server, fresh: &Server, tip: &str) -> World {
 }
 
 fn signed(repository: &Repository, full: &Server, fresh: &Server, tip: &str) -> [Event; 2] {
-    let mut announcement = Announcement::new(&repository.identifier);
-    for server in [full, fresh] {
-        announcement = announcement
-            .clone_url(format!("http://{}{}", server.address, repository.path()))
-            .relay(format!("ws://{}", server.address));
-    }
     let state = State::new(&repository.identifier).branch("branch-0000", tip).head("branch-0000");
-    [announcement.draft().sign(&repository.keys), state.draft().sign(&repository.keys)]
+    [announcement(repository, &[full, fresh]), state.draft().sign(&repository.keys)]
 }
 
 fn talk(coordinate: &str, somebody: &Keys, into: &mut Vec<Event>) {

@@ -7,6 +7,7 @@ use nostr::key::Keys;
 use crate::check::{Check, CheckResult, skip};
 use crate::context::Context;
 use crate::specs::grasp01::relay::path_answers;
+use crate::specs::grasp05::unless_everything_is_archived;
 use crate::target::url::repository_path;
 
 const ROW: &str = "G01/relay/rejects-unlisted";
@@ -132,7 +133,9 @@ pub(super) fn checks() -> Vec<Check> {
         let title = format!("an announcement that lists the service {what} is taken");
         checks.push(Check::new(ROW, &format!("listed-{name}"), title, move |ctx| listed(ctx, listing)));
     }
-    let co = |name: &str, title: &str, run: fn(Context) -> Run| Check::new(ROW, name, title, run);
+    let co = |name: &str, title: &str, run: fn(Context) -> Run| {
+        Check::new(ROW, name, title, move |ctx| refusing(ctx, run))
+    };
     checks.extend([
         co(
             "co-maintainer",
@@ -168,6 +171,12 @@ pub(super) fn checks() -> Vec<Check> {
 
 type Run = futures_util::future::BoxFuture<'static, CheckResult>;
 
+/// Runs a check, unless the server archives what such a check expects it to refuse.
+async fn refusing(ctx: Context, run: fn(Context) -> Run) -> CheckResult {
+    unless_everything_is_archived(&ctx).await?;
+    run(ctx).await
+}
+
 fn listing_of(ctx: &Context, (clone, relay): (String, String)) -> Announcement {
     Announcement::new(&ctx.identifier)
         .clone_url("https://github.invalid/x/y.git")
@@ -177,6 +186,7 @@ fn listing_of(ctx: &Context, (clone, relay): (String, String)) -> Announcement {
 }
 
 async fn unlisted(ctx: Context, listing: Listing) -> CheckResult {
+    unless_everything_is_archived(&ctx).await?;
     let event = ctx.sign(&ctx.owner, listing_of(&ctx, listing(&ctx)?).draft());
     ctx.refused_as(&event, "blocked:").await?;
     ctx.not_served(&event).await
