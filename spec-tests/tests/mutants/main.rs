@@ -30,8 +30,8 @@ use mutant::{Mutant, Way};
 /// The recorded matrix.
 const RECORD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mutants/snapshots/mutants__matrix.snap");
 
-/// The sections whose mutants are not written yet; `seen_to_fail.rs` shows that their checks can fail.
-const WITHOUT_MUTANTS: &[&str] = &["G02/events", "G02/git", "G02/sync"];
+/// What has no mutants yet, by how the ids begin; `seen_to_fail.rs` shows that those checks can fail.
+const WITHOUT_MUTANTS: &[&str] = &["G02/events", "G02/git", "G02/sync", "G05/accept"];
 
 fn mutants() -> Vec<Mutant> {
     let sections = [
