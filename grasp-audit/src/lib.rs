@@ -6,9 +6,9 @@
 //! # In your own tests
 //!
 //! Your harness starts your server; the suite examines it by its URL and gives back a [`Report`] made of data. All it needs
-//! beside that is the program `git`. `examples/embed.rs` is such a harness, whole:
+//! beside that is the program `git`. `examples/embed.rs` is such a harness, whole; here it is shown, there it is compiled:
 //!
-//! ```no_run
+//! ```ignore
 #![doc = include_str!("../examples/embed.rs")]
 //! ```
 //!
