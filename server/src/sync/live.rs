@@ -214,15 +214,16 @@ impl Live {
         unanswered.map(|(id, _)| *id).collect()
     }
 
-    /// When something is due without anything happening.
+    /// When something is due without anything happening. `may_open`: subscriptions may be opened at the moment; otherwise
+    /// consolidation waits, however long it has been due.
     #[must_use]
-    pub fn wake(&self) -> Option<Millis> {
+    pub fn wake(&self, may_open: bool) -> Option<Millis> {
         let opening = if self.opening == 0 {
             None
         } else {
             self.subscriptions.values().filter_map(|subscription| subscription.opening).min()
         };
-        opening.into_iter().chain(self.consolidation).min()
+        opening.into_iter().chain(self.consolidation.filter(|_| may_open)).min()
     }
 
     /// Subscriptions, the filters in them, and the items that are subscribed for.

@@ -526,7 +526,7 @@ impl Relay {
                 let deadline = self.history.first_deadline().map(|(deadline, _)| deadline);
                 let held = self.paused.max(self.held).max(self.endings.until);
                 let own = [self.reconcile, self.poll, held, deadline];
-                let lanes = [self.history.deferred_until(), self.live.wake()];
+                let lanes = [self.history.deferred_until(), self.live.wake(held.is_none())];
                 own.into_iter().chain(lanes).flatten().min()
             }
         }

@@ -85,14 +85,16 @@ fn every_mutant_has_a_name_and_a_requirement_and_every_fault_is_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_suite_passes_behind_an_honest_proxy() {
-    let checks = specs::all().into_iter().filter(|check| !check.needs.patient);
+    // what needs a server that syncs or archives, `conformance` examines
+    let left_out = |id: &str| id.starts_with("G02/") || id.starts_with("G05/");
+    let checks = specs::all().into_iter().filter(|check| !check.needs.patient && !left_out(&check.id));
     let (optional, plain): (Vec<_>, Vec<_>) = checks.partition(|check| check.needs.grasp.is_some());
     let (off, on) = (trial::honest(), trial::honest().with(contributions::SWITCH, true));
     let (plain, optional) = tokio::join!(trial::trial(&off, plain), trial::trial(&on, optional));
     for outcome in [&plain, &optional] {
         assert!(outcome.failed.is_empty() && outcome.errors.is_empty(), "{outcome:#?}");
     }
-    assert_eq!(optional.skipped, [""; 0], "all that is optional is switched on");
+    assert_eq!(optional.skipped, [""; 0], "contributors' repositories are switched on");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -57,7 +57,11 @@ fn kinds() -> Vec<Mutant> {
         refused("notes-about-repositories-refused", "notes about repositories are refused", |event| {
             is_kind(event, 1) && tags(event, "a").next().is_some()
         })
-        .affects("G01/relay/nip01/*", "what it asks for are notes about a repository"),
+        .affects("G01/relay/nip01/*", "what it asks for are notes about a repository")
+        .affects(
+            "G01/relay/rejects-unrelated/other-kind",
+            "it is refused for its kind, and with no `restricted:`",
+        ),
         refused("issues-for-two-refused", "an issue may name one repository", |event| {
             is_kind(event, 1621) && tags(event, "a").count() > 1
         }),

@@ -87,7 +87,8 @@ fn people() -> Vec<Mutant> {
             "anybody's profile and lists are answered OK true",
             yes_for_no(|event| [0, 10_002, 10_317].iter().any(|kind| is_kind(event, *kind)), "restricted:"),
         ),
-        fault("owners-unknown", ROW),
+        fault("owners-unknown", ROW)
+            .affects("G01/relay/nip01/profile-older", "the profile that it publishes is an owner's"),
     ]
 }
 

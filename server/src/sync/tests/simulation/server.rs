@@ -54,6 +54,11 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// When the planner and the hunt are due.
+    pub(super) fn next_wakes(&self) -> [Option<Millis>; 2] {
+        [self.planner.next_wake(), self.hunt.next_wake()]
+    }
+
     fn new(node: usize, setup: &Setup, now: Millis, seed: u64, bootstrap: Vec<RelayUrl>) -> Self {
         let settings = Settings {
             bootstrap,

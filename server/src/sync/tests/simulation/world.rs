@@ -252,10 +252,11 @@ impl World {
             self.now = time;
             self.happenings += 1;
             if self.happenings > 3_000_000 {
-                return self.complain(
-                    "a history has an end",
-                    format!("three million happenings; the last: {what:?}"),
-                );
+                let servers = self.nodes.iter().filter_map(|node| node.server.as_ref());
+                let wakes: Vec<_> = servers.map(|server| server.next_wakes()).collect();
+                let how =
+                    format!("three million happenings; at {time:?}, the last: {what:?}; wakes: {wakes:?}");
+                return self.complain("a history has an end", how);
             }
             self.happens(what);
         }
