@@ -137,7 +137,7 @@ pub const FAULTS: &[(&str, &str)] = &[
     ("first-identifier-only", "of several identifiers that a pull request names one gets the ref"),
     ("states-drop-nostr-refs", "the refs of pull requests go with the next push to a branch"),
     ("unsigned-uploads-stay", "refs without an event never expire"),
-    ("siblings-forgotten", "only one of the repositories for which a state is authoritative follows it"),
+    ("siblings-forgotten", "where a state's author has a repository, no other follows the state"),
     ("retired-is-served", "a repository whose announcement was deleted can still be reached"),
     ("archived-are-pushed-to", "an archived repository takes pushes, though it is said to be read-only"),
     (

@@ -70,7 +70,8 @@ pub fn settle(family: &Family, here: &HashSet<Oid>) -> Settled {
             .filter(|_| fault::is("siblings-take-the-last"))
             .find(|state| settled.serve.contains(&state.id));
         let state = last.unwrap_or(state);
-        let forgotten = fault::is("siblings-forgotten") && !settled.repositories.is_empty();
+        let sibling = state.author != *owner && after.is_served(&state.author);
+        let forgotten = fault::is("siblings-forgotten") && sibling;
         if forgotten || !after.is_served(owner) {
             continue;
         }
