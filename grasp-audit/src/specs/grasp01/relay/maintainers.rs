@@ -11,6 +11,7 @@ use nostr::key::Keys;
 use super::repository_events::{ROW, commit};
 use crate::check::{Check, CheckResult};
 use crate::context::{Context, pushed};
+use crate::specs::grasp05::unless_everything_is_archived;
 
 pub(super) fn checks() -> Vec<Check> {
     let role = |name: &str, what: &str, roles: fn(&Cast) -> Announcement, verdict: Verdict| {
@@ -251,6 +252,8 @@ async fn removed(ctx: Context) -> CheckResult {
 }
 
 async fn broken(ctx: Context) -> CheckResult {
+    // what does not list the service would have a repository of its own there, and its owner could sign for that
+    unless_everything_is_archived(&ctx).await?;
     let (middle, end) = (ctx.someone(), ctx.someone());
     announces(&ctx, &ctx.owner, &[&middle]).await?;
     announces_elsewhere(&ctx, &middle, &[&end]).await?;
@@ -260,6 +263,7 @@ async fn broken(ctx: Context) -> CheckResult {
 }
 
 async fn one_way(ctx: Context) -> CheckResult {
+    unless_everything_is_archived(&ctx).await?;
     let (listed, climber) = (ctx.someone(), ctx.someone());
     announces(&ctx, &ctx.owner, &[&listed]).await?;
     // it lists them, but not the service, so it has no repository of its own here either
