@@ -24,7 +24,7 @@ pub use self::repository::{Hosted, pushed, refused_push};
 pub use self::shown::Shown;
 
 use crate::attachment::Attachment;
-use crate::check::{CheckResult, fail};
+use crate::check::{CheckResult, expect};
 use crate::ledger::Ledger;
 use crate::peer::Lodging;
 use crate::target::Target;
@@ -189,21 +189,31 @@ impl Context {
     ///
     /// # Errors
     /// A failure that names `what` when it never does within `within`; the probe's own ending.
-    pub async fn eventually<F, Fut>(&self, what: &str, within: Duration, mut probe: F) -> CheckResult
+    pub async fn eventually<F, Fut>(&self, what: &str, within: Duration, probe: F) -> CheckResult
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = CheckResult<bool>>,
     {
         let within = self.target.patience.of(within);
-        let deadline = Instant::now() + within;
-        let mut pause = Duration::from_millis(50);
-        while !probe().await? {
-            if Instant::now() >= deadline {
-                return Err(fail(format!("{what} within {within:?}"), "it did not happen"));
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(1));
-        }
-        Ok(())
+        let happened = comes_true(within, probe).await?;
+        expect(happened, format!("{what} within {within:?}"), "it did not happen")
     }
+}
+
+/// Asks `probe` again and again until it says yes; whether it did within `within`.
+async fn comes_true<F, Fut>(within: Duration, mut probe: F) -> CheckResult<bool>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = CheckResult<bool>>,
+{
+    let deadline = Instant::now() + within;
+    let mut pause = Duration::from_millis(50);
+    while !probe().await? {
+        if Instant::now() >= deadline {
+            return Ok(false);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(1));
+    }
+    Ok(true)
 }

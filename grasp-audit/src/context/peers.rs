@@ -6,15 +6,13 @@ use std::time::Duration;
 use nostr::event::Event;
 use serde_json::json;
 
-use super::Context;
-use crate::check::{CheckResult, Ending, expect, fail, skip};
+use super::{Context, comes_true};
+use crate::check::{CheckResult, expect, fail, skip};
 use crate::peer::Peer;
 use crate::peer::visits::{Subscriptions, Visit, What};
 
 /// How long what a peer has may take to come by sync: connecting may have to wait its turn, and news may be gathered.
 pub const SYNCED_WITHIN: Duration = Duration::from_secs(60);
-/// How the failure begins that says that something has not come in time.
-const NOT_ALL: &str = "all are served";
 /// Ids in one REQ of ours.
 const IDS_AT_ONCE: usize = 50;
 
@@ -76,7 +74,8 @@ impl Context {
     pub async fn all_arrive(&self, peer: &Peer, events: &[Event]) -> CheckResult {
         let waited_for: Mutex<Vec<&Event>> = Mutex::new(events.iter().collect());
         let left = || waited_for.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = self.eventually(NOT_ALL, SYNCED_WITHIN, || async {
+        let within = self.target.patience.of(SYNCED_WITHIN);
+        let all_came = comes_true(within, || async {
             let asked = left().clone();
             let missing = self.missing_of(&asked).await?;
             // what has come is to be taken back at the end, as if it had been published here
@@ -84,10 +83,8 @@ impl Context {
             *left() = missing;
             Ok(left().is_empty())
         });
-        match all.await {
-            // any other failure is the relay's, and told by itself
-            Err(Ending::Fail { expected, .. }) if expected.starts_with(NOT_ALL) => {}
-            other => return other,
+        if all_came.await? {
+            return Ok(());
         }
         let expected = match events {
             [event] => {
@@ -95,7 +92,6 @@ impl Context {
             }
             _ => format!("all {} events that the peer has are served", events.len()),
         };
-        let within = self.target.patience.of(SYNCED_WITHIN);
         let seen = format!(
             "{} of {} did not come within {within:?}; {}",
             left().len(),

@@ -66,7 +66,8 @@ impl Contributors {
     }
 }
 
-fn entries(folder: &Path) -> io::Result<Vec<String>> {
+/// The names in a folder; none when it is not there.
+pub(super) fn entries(folder: &Path) -> io::Result<Vec<String>> {
     match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         entries => entries?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect(),

@@ -5,7 +5,6 @@
 //! announcement.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -13,6 +12,7 @@ use nostr::event::Event;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::contributors::entries;
 use crate::nip34::{Coordinate, Identifier, RefName};
 use crate::store::tables::{Table, Tables, TablesError, Write};
 
@@ -136,13 +136,9 @@ impl HeldIndex {
 /// The folders `<npub>/<identifier>.git` below `.grasp/retired`.
 pub(crate) fn folders(retired: &Path) -> io::Result<Vec<Coordinate>> {
     let mut found = Vec::new();
-    for owner in fs::read_dir(retired)? {
-        let owner = owner?;
-        let npub = owner.file_name().to_string_lossy().into_owned();
-        for repository in fs::read_dir(owner.path())? {
-            let name = repository?.file_name().to_string_lossy().into_owned();
-            found.extend(named(&npub, &name));
-        }
+    for npub in entries(retired)? {
+        let repositories = entries(&retired.join(&npub))?;
+        found.extend(repositories.iter().filter_map(|name| named(&npub, name)));
     }
     Ok(found)
 }

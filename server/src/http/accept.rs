@@ -6,14 +6,18 @@ use http::header::ACCEPT;
 /// Whether the NIP-11 document is asked for: named itself, not refused, and not liked less than HTML.
 /// A star is no wish for it: browsers and `curl` send stars.
 pub(super) fn wants_relay_document(headers: &HeaderMap) -> bool {
-    let Some(document) = quality(headers, "application/nostr+json") else { return false };
-    document > 0 && quality(headers, "text/html").unwrap_or(0) <= document
+    prefers(headers, "application/nostr+json")
 }
 
 /// Whether data is asked for rather than a page: named itself, and not liked less than HTML.
 pub(super) fn wants_json(headers: &HeaderMap) -> bool {
-    let Some(json) = quality(headers, "application/json") else { return false };
-    json > 0 && quality(headers, "text/html").unwrap_or(0) <= json
+    prefers(headers, "application/json")
+}
+
+/// Whether a media type is named itself, not refused, and not liked less than HTML.
+fn prefers(headers: &HeaderMap, media: &str) -> bool {
+    let Some(wish) = quality(headers, media) else { return false };
+    wish > 0 && quality(headers, "text/html").unwrap_or(0) <= wish
 }
 
 /// Whether an error is to be a page: only browsers name HTML.

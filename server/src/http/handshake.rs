@@ -29,7 +29,10 @@ pub(super) fn accept(headers: &HeaderMap) -> Result<[(HeaderName, HeaderValue); 
     }
     let keys: Vec<&[u8]> = headers.get_all(SEC_WEBSOCKET_KEY).iter().map(HeaderValue::as_bytes).collect();
     let [key] = keys[..] else { return Err(BadHandshake::Key) };
-    let derived = derive_accept_key(Some(key).filter(|key| is_key(key)).ok_or(BadHandshake::Key)?);
+    if !is_key(key) {
+        return Err(BadHandshake::Key);
+    }
+    let derived = derive_accept_key(key);
     Ok([
         (CONNECTION, HeaderValue::from_static("Upgrade")),
         (UPGRADE, HeaderValue::from_static("websocket")),

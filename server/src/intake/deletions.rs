@@ -7,6 +7,7 @@ use nostr::event::{Event, Kind};
 use nostr::filter::Filter;
 use nostr::types::Timestamp;
 
+use super::funnel::{duplicate, serves};
 use super::{Answer, tombstones};
 use crate::admission::deletion::{Targets, foreign_only};
 use crate::admission::related::{Address, Relations};
@@ -33,7 +34,7 @@ struct Found {
 impl House {
     pub(super) async fn deletion(self: Arc<Self>, event: Event) -> Result<Answer, HouseError> {
         if self.store.contains(&event.id).await? {
-            return Ok(Answer::yes("duplicate: already have this event"));
+            return Ok(duplicate());
         }
         let targets = match Targets::of(&event) {
             Ok(targets) => targets,
@@ -85,7 +86,7 @@ impl House {
             meeting.settle()?;
         }
         meeting.commit().await?;
-        Ok(Answer::yes(""))
+        Ok(serves())
     }
 
     /// The author's own known events that the request names. A request cannot delete a request, to vanish neither.

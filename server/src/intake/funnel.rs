@@ -457,7 +457,7 @@ fn is_of(upload: &Upload, pull: &PullRequest, identifiers: &BTreeSet<Identifier>
 }
 
 /// It is served from now on.
-fn serves() -> Answer {
+pub(super) fn serves() -> Answer {
     Answer::yes("")
 }
 
@@ -478,7 +478,8 @@ fn outstays(upload: &Upload, pull: &PullRequest, identifiers: &BTreeSet<Identifi
             && fault::is("contributed-elsewhere-stays")
 }
 
-fn duplicate() -> Answer {
+/// It is known already.
+pub(super) fn duplicate() -> Answer {
     Answer::yes("duplicate: already have this event")
 }
 

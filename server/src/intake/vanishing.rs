@@ -6,6 +6,7 @@ use std::sync::Arc;
 use nostr::event::{Event, EventId, Kind};
 use nostr::filter::Filter;
 
+use super::funnel::{duplicate, serves};
 use super::{Answer, tombstones};
 use crate::admission::{Prefix, Refusal};
 use crate::house::held::{Held, Why};
@@ -56,7 +57,7 @@ impl Belongings {
 impl House {
     pub(super) async fn vanish(self: Arc<Self>, request: Event) -> Result<Answer, HouseError> {
         if self.store.contains(&request.id).await? {
-            return Ok(Answer::yes("duplicate: already have this event"));
+            return Ok(duplicate());
         }
         let concerns_us = |relay: &str| relay == EVERYWHERE || self.plan.service.is_relay_url(relay);
         if !values(&request, "relay").any(concerns_us) {
@@ -95,7 +96,7 @@ impl House {
         meeting.serve(request);
         meeting.settle()?;
         meeting.commit().await?;
-        Ok(Answer::yes(""))
+        Ok(serves())
     }
 
     /// Everything of the key's up to the time of its request, but for its requests to vanish.

@@ -1,7 +1,8 @@
 //! Figures that are read when somebody asks.
 
-use prometheus::core::Collector;
 use prometheus::{GaugeVec, IntCounterVec, Opts, Registry, TextEncoder};
+
+use super::registered;
 
 /// The figures of one answer.
 #[derive(Debug, Default)]
@@ -27,12 +28,12 @@ impl Gauges {
     /// A figure with labels, whose values follow.
     #[must_use]
     pub fn family(&self, name: &str, help: &str, labels: &[&str]) -> Gauge {
-        Gauge(self.registered(GaugeVec::new(Opts::new(name, help), labels)))
+        Gauge(registered(&self.0, GaugeVec::new(Opts::new(name, help), labels)))
     }
 
     /// A figure that only grows, kept elsewhere.
     pub fn total(&self, name: &str, help: &str, labels: &[&str], values: &[(&[&str], u64)]) {
-        let family = self.registered(IntCounterVec::new(Opts::new(name, help), labels));
+        let family = registered(&self.0, IntCounterVec::new(Opts::new(name, help), labels));
         for (labels, value) in values {
             family.with_label_values(labels).inc_by(*value);
         }
@@ -42,15 +43,6 @@ impl Gauges {
     #[must_use]
     pub fn text(&self) -> String {
         text(&self.0)
-    }
-
-    fn registered<C: Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
-        // Names and labels are constants of those who ask, and a test asks for all of them.
-        #[allow(clippy::expect_used)]
-        let made = made.expect("a well-formed metric");
-        #[allow(clippy::expect_used)]
-        self.0.register(Box::new(made.clone())).expect("a name that is there once");
-        made
     }
 }
 

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use prometheus::core::Collector;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 
+use super::registered;
 use crate::intake::Answer;
 use crate::intake::funnel::PURGATORY_MESSAGE;
 
@@ -338,15 +338,6 @@ impl SyncMeters {
 
 /// Name and description.
 type Named = (&'static str, &'static str);
-
-fn registered<C: Collector + Clone + 'static>(to: &Registry, made: prometheus::Result<C>) -> C {
-    // Names, labels and buckets are constants of this file, each name is there once, and a test makes all of them.
-    #[allow(clippy::expect_used)]
-    let made = made.expect("a well-formed metric");
-    #[allow(clippy::expect_used)]
-    to.register(Box::new(made.clone())).expect("a name that is there once");
-    made
-}
 
 fn counter(to: &Registry, (name, help): Named) -> IntCounter {
     registered(to, IntCounter::new(name, help))

@@ -7,5 +7,17 @@
 mod gauges;
 mod meters;
 
+use prometheus::Registry;
+use prometheus::core::Collector;
+
 pub use gauges::{Gauge, Gauges};
 pub use meters::{Fetches, GitMeters, HouseMeters, Meters, Pushes, RelayMeters, SyncMeters};
+
+fn registered<C: Collector + Clone + 'static>(to: &Registry, made: prometheus::Result<C>) -> C {
+    // Names, labels and buckets are constants, each name is there once, and tests make all of them.
+    #[allow(clippy::expect_used)]
+    let made = made.expect("a well-formed metric");
+    #[allow(clippy::expect_used)]
+    to.register(Box::new(made.clone())).expect("a name that is there once");
+    made
+}

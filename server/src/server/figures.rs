@@ -81,7 +81,7 @@ fn purgatory(gauges: &Gauges, house: &House) {
     for (kind, name) in WAITING {
         let known = of.get(&kind);
         events.set(&[name], count(known.map_or(0, |(count, _)| *count)));
-        oldest.set(&[name], seconds(known.map_or(0, |(_, first)| age(*first, patience.events))));
+        oldest.set(&[name], number(known.map_or(0, |(_, first)| age(*first, patience.events))));
     }
     gauges.one("grasp_purgatory_bytes", "Memory that waiting events take, about", count(bytes));
     let (uploads, upload_bytes, first) = {
@@ -89,11 +89,11 @@ fn purgatory(gauges: &Gauges, house: &House) {
         (unsigned.len(), unsigned.bytes(), unsigned.first_deadline())
     };
     gauges.one("grasp_purgatory_uploads", "Uploads that wait for their event", count(uploads));
-    gauges.one("grasp_purgatory_upload_bytes", "Bytes on disk of these uploads", seconds(upload_bytes));
+    gauges.one("grasp_purgatory_upload_bytes", "Bytes on disk of these uploads", number(upload_bytes));
     gauges.one(
         "grasp_purgatory_oldest_upload_seconds",
         "How long the oldest of these uploads waits; 0: none waits",
-        seconds(first.map_or(0, |first| age(first, patience.uploads))),
+        number(first.map_or(0, |first| age(first, patience.uploads))),
     );
 }
 
@@ -189,7 +189,7 @@ fn each(gauges: &Gauges, peers: &[&PeerStatus]) {
         failures.set(&[name], f64::from(relay.failures));
         subscriptions.set(&[name], count(relay.subscriptions));
         filters.set(&[name], count(relay.filters));
-        last.set(&[name], seconds(peer.last_taken.unwrap_or_default()));
+        last.set(&[name], number(peer.last_taken.unwrap_or_default()));
         for (state, value) in [
             ("wanted", relay.wanted),
             ("in_flight", relay.in_flight),
@@ -281,7 +281,7 @@ const fn count(of: usize) -> f64 {
 }
 
 #[allow(clippy::cast_precision_loss)] // far below 2^53
-const fn seconds(of: u64) -> f64 {
+const fn number(of: u64) -> f64 {
     of as f64
 }
 

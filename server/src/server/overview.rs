@@ -114,8 +114,7 @@ fn view(sync: &SyncStatus, hunt: &HuntStatus, now: Millis, served: impl Fn(&Coor
     let mut peers: Vec<PeerView> =
         sync.peers.iter().filter(is_listed).map(|peer| peer_view(peer, now)).collect();
     peers.sort_by(|one, other| (one.state, &one.relay).cmp(&(other.state, &other.relay)));
-    let own: Vec<&QuarryStatus> =
-        hunt.quarries.iter().filter(|quarry| !hunt.contributed.contains(&quarry.event)).collect();
+    let own: Vec<&QuarryStatus> = hunt.quarries.iter().filter(|quarry| !quarry.contributed).collect();
     let mut hunted: BTreeMap<&Coordinate, Vec<&QuarryStatus>> = BTreeMap::new();
     for quarry in own.iter().filter(|quarry| served(&quarry.repository)) {
         hunted.entry(&quarry.repository).or_default().push(quarry);
@@ -227,7 +226,6 @@ const fn seconds(at: Millis) -> u64 {
 #[cfg(test)]
 pub(super) mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::collections::BTreeSet;
 
     use nostr::event::EventId;
 
@@ -266,6 +264,7 @@ pub(super) mod tests {
         QuarryStatus {
             event: EventId::from_byte_array([number; 32]),
             repository: format!("30617:{OWNER}:{identifier}").parse().unwrap(),
+            contributed: false,
             missing: 2,
             servers: 1,
             attempts: u32::from(number),
@@ -303,13 +302,9 @@ pub(super) mod tests {
     #[test]
     fn what_is_hunted_is_told_of_served_repositories_only_and_nothing_of_contributors() {
         let mut contributed = quarry(9, "served");
-        contributed.missing = 7;
+        (contributed.contributed, contributed.missing) = (true, 7);
         let quarries = vec![quarry(1, "served"), quarry(2, "served"), quarry(3, "waits"), contributed];
-        let hunt = HuntStatus {
-            contributed: BTreeSet::from([EventId::from_byte_array([9; 32])]),
-            quarries,
-            ..HuntStatus::default()
-        };
+        let hunt = HuntStatus { quarries, ..HuntStatus::default() };
         let view = shown(&SyncStatus::default(), &hunt);
         assert_eq!((view.hunted.len(), view.unlisted_hunted), (1, 1));
         let told = &view.hunted[0];

@@ -46,8 +46,6 @@ const MAX_PART_BYTES: u64 = 4 << 30;
 pub struct HuntStatus {
     /// What is hunted.
     pub quarries: Vec<QuarryStatus>,
-    /// Of these, pull requests that wait for a contributor's own repository only (GRASP-06).
-    pub contributed: BTreeSet<EventId>,
     /// Fetches that run.
     pub running: usize,
     /// Fetches since the start.
@@ -75,7 +73,6 @@ pub(super) async fn run(
         site,
         hunt: Hunt::new(settings),
         hunted: HashMap::new(),
-        contributed: BTreeSet::new(),
         jobs: JoinSet::new(),
         running: HashMap::new(),
         status,
@@ -113,8 +110,6 @@ struct Hunter {
     hunt: Hunt,
     /// The family of everything that is hunted.
     hunted: HashMap<EventId, Identifier>,
-    /// See [`HuntStatus::contributed`].
-    contributed: BTreeSet<EventId>,
     jobs: JoinSet<Report>,
     running: HashMap<FetchId, AbortHandle>,
     status: watch::Sender<HuntStatus>,
@@ -185,13 +180,8 @@ impl Hunter {
     /// Describes a waiting event to the hunt.
     async fn want(&mut self, id: EventId) {
         match self.site.quarry(&id).await {
-            Ok(Some(Described { quarry, contributed })) => {
+            Ok(Some(quarry)) => {
                 self.hunted.insert(id, quarry.repository.identifier.clone());
-                if contributed {
-                    self.contributed.insert(id);
-                } else {
-                    self.contributed.remove(&id);
-                }
                 self.tell(HuntInput::Wanted(quarry));
             }
             Ok(None) if self.hunted.contains_key(&id) => self.settled(&id),
@@ -202,7 +192,6 @@ impl Hunter {
 
     fn settled(&mut self, id: &EventId) {
         let Some(identifier) = self.hunted.remove(id) else { return };
-        self.contributed.remove(id);
         self.tell(HuntInput::Settled(*id));
         let none_waits = self.site.house.purgatory.lock().of(&identifier).next().is_none();
         if none_waits {
@@ -257,10 +246,8 @@ impl Hunter {
         }
         self.shown = Instant::now();
         let (quarries, running) = (self.hunt.quarries().collect(), self.running.len());
-        let contributed = self.contributed.clone();
         self.status.send_modify(|status| {
             status.quarries = quarries;
-            status.contributed = contributed;
             status.running = running;
         });
     }
@@ -277,7 +264,7 @@ struct Site {
 
 impl Site {
     /// A waiting event as the hunt sees it; nothing when it does not wait, or for nothing that could be fetched.
-    async fn quarry(&self, id: &EventId) -> Result<Option<Described>, HouseError> {
+    async fn quarry(&self, id: &EventId) -> Result<Option<Quarry>, HouseError> {
         let waiting = self.house.purgatory.lock().get(id).cloned();
         let Some(waiting) = waiting else { return Ok(None) };
         let origin = if waiting.synced { Origin::Synced } else { Origin::Published };
@@ -291,8 +278,7 @@ impl Site {
         let parts = self.parts.lock().tips(&repository.identifier);
         wanted.retain(|(oid, _)| !here.contains(oid) && !parts.contains(oid));
         servers.truncate(MAX_SERVERS);
-        let quarry = Quarry { event: *id, repository, missing: wanted, servers, origin };
-        Ok(Some(Described { quarry, contributed }))
+        Ok(Some(Quarry { event: *id, repository, contributed, missing: wanted, servers, origin }))
     }
 
     async fn lead_of_state(&self, event: &Event) -> Result<Option<Lead>, HouseError> {
@@ -308,8 +294,11 @@ impl Site {
                 families.insert(named.identifier.clone(), self.house.load(&named.identifier).await?);
             }
         }
-        let own = Some(()).filter(|()| self.house.is_contributed(&pull));
-        let contributed = own.and_then(|()| pull.contributed(&self.house.plan.service).next());
+        let contributed = if self.house.is_contributed(&pull) {
+            pull.contributed(&self.house.plan.service).next()
+        } else {
+            None
+        };
         Ok(Lead::of_pull(&pull, &families, contributed))
     }
 
@@ -379,12 +368,6 @@ impl Site {
             }
         }
     }
-}
-
-/// A waiting event as the hunt sees it.
-struct Described {
-    quarry: Quarry,
-    contributed: bool,
 }
 
 fn end(error: &FetchError) -> End {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::{SinkExt as _, StreamExt as _};
 use grasp_fixtures::{events, keys};
 use nostr::event::Event;
-use nostr_relay_builder::MockRelay;
+use nostr_relay_builder::{LocalRelay, RelayBuilder};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use spec_tests::{Instance, view};
@@ -15,16 +15,21 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::network::{Project, arrives, report, setup};
 
-/// A relay of `nostr-relay-builder`.
+/// A relay of `nostr-relay-builder`, on a port of the system's: the one that it would choose for itself may be taken
+/// between its choice and its use.
 pub(crate) struct Foreign {
     pub(crate) url: String,
-    relay: MockRelay,
+    relay: LocalRelay,
+    _accepts: AbortOnDropHandle<()>,
 }
 
 impl Foreign {
     pub(crate) async fn start() -> Self {
-        let relay = MockRelay::run().await.unwrap();
-        Self { url: relay.url().await.to_string(), relay }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}", listener.local_addr().unwrap());
+        let relay = LocalRelay::new(RelayBuilder::default());
+        let accepts = AbortOnDropHandle::new(tokio::spawn(accept(listener, relay.clone())));
+        Self { url, relay, _accepts: accepts }
     }
 
     pub(crate) async fn publish(&self, event: &Event) {
@@ -35,6 +40,18 @@ impl Foreign {
 impl Drop for Foreign {
     fn drop(&mut self) {
         self.relay.shutdown();
+    }
+}
+
+async fn accept(listener: TcpListener, relay: LocalRelay) {
+    loop {
+        let (stream, from) = listener.accept().await.unwrap();
+        let relay = relay.clone();
+        tokio::spawn(async move {
+            // those who leave in the midst of it are no concern of the relay's
+            let Ok(upgraded) = tokio_tungstenite::accept_async(stream).await else { return };
+            let _ended = relay.take_connection(upgraded.into_inner(), from).await;
+        });
     }
 }
 

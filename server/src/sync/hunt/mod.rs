@@ -55,6 +55,8 @@ pub struct QuarryStatus {
     pub event: EventId,
     /// Its repository.
     pub repository: Coordinate,
+    /// See [`Quarry::contributed`].
+    pub contributed: bool,
     /// Objects that are still missing.
     pub missing: usize,
     /// Servers that may have them.
@@ -139,6 +141,7 @@ impl Hunt {
         self.quarries.iter().map(|(event, hunted)| QuarryStatus {
             event: *event,
             repository: hunted.repository.clone(),
+            contributed: hunted.contributed,
             missing: hunted.missing.len(),
             servers: hunted.servers.len(),
             attempts: hunted.attempts,

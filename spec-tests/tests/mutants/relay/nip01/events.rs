@@ -1,13 +1,11 @@
 //! EVENT and OK: forgeries taken, events changed, answers that say too little.
 
-use std::collections::BTreeSet;
-
 use grasp_fixtures::faulty_proxy::{Fate, Heard, Lies, Side};
 use serde_json::{Value, json};
 
 use super::ROW;
 use crate::lie::git::Remembered;
-use crate::lie::relay::{Answers, hears, is_kind, says};
+use crate::lie::relay::{Answers, found_late, hears, is_kind, says};
 use crate::lie::shadow::{Forgets, STORED, shadow};
 use crate::mutant::{Mutant, fault, proxy};
 
@@ -86,30 +84,12 @@ pub(super) fn mutants() -> Vec<Mutant> {
                 }
             }),
         ),
-        proxy("fresh-issues-not-found", ROW, "the first question by an issue's id does not find it", || {
-            let asked = Remembered::default();
-            Lies::default().relay(move || {
-                let asked = asked.clone();
-                let mut by_id = BTreeSet::new();
-                move |heard: &Heard| {
-                    let subscription = heard.json[1].as_str().unwrap_or_default();
-                    if heard.verb_of(Side::Client) == "REQ" && heard.json[2]["ids"].is_array() {
-                        by_id.insert(subscription.to_owned());
-                    }
-                    let event = &heard.json[2];
-                    let id = event["id"].as_str().unwrap_or_default();
-                    if heard.verb_of(Side::Relay) == "EVENT"
-                        && is_kind(event, 1621)
-                        && by_id.contains(subscription)
-                        && !asked.has(id)
-                    {
-                        asked.note(id);
-                        return Fate::Drop;
-                    }
-                    Fate::Pass
-                }
-            })
-        }),
+        proxy(
+            "fresh-issues-not-found",
+            ROW,
+            "the first question by an issue's id does not find it",
+            found_late(|event| is_kind(event, 1621)),
+        ),
         proxy(
             "ephemeral-not-delivered",
             ROW,
