@@ -45,7 +45,8 @@ fn code(succeeded: bool) -> ExitCode {
     if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn tell(what: &Value) {
+/// Tells the test something.
+pub(crate) fn tell(what: &Value) {
     // When nobody listens any more, standard input has ended too, and that is acted on.
     let _ = writeln!(std::io::stdout(), "{what}");
 }
@@ -110,6 +111,8 @@ fn request(wanted: &Wanted, port: u16) -> ContainerRequest<GenericImage> {
         .with_startup_timeout(Duration::from_secs(wanted.answers_within))
         .with_host_config_modifier(move |host| {
             publish(host, port, &inside.to_string());
+            // A name that no other container has is looked for elsewhere, where there may be no way to.
+            host.dns_options = Some(["timeout:1", "attempts:1"].map(str::to_owned).to_vec());
             if let Some(folder) = &volume {
                 mount(host, &run, folder);
             }
