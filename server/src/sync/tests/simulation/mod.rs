@@ -34,7 +34,7 @@ const HISTORIES: u64 = 10_000;
 /// On so many threads.
 const THREADS: usize = 2;
 /// Histories in which each breakage is to be found.
-const FOUND_WITHIN: u64 = 400;
+const FOUND_WITHIN: u64 = 2_000;
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
@@ -63,14 +63,10 @@ impl Sum {
 }
 
 /// Histories that do not end as they should, and how: what is left to be done.
-const KNOWN: [(u64, &str); 3] = [
-    (
-        3195,
-        "a newer state that has data nowhere keeps out the older one that others serve, and expires with its announcement",
-    ),
-    (5713, "an announcement that was published while a server was down is not there within eight hours"),
-    (9726, "an update of a pull request is not everywhere within eight hours"),
-];
+const KNOWN: [(u64, &str); 1] = [(
+    3195,
+    "a newer state that has data nowhere keeps out the older one that others serve, and expires with its announcement",
+)];
 
 /// Plays histories until one fails.
 fn play_all(first: u64, histories: u64, breakage: Option<Breakage>) -> (Sum, Option<u64>) {
