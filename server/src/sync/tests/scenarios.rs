@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nostr::filter::Filter;
+use nostr::filter::{Filter, SingleLetterTag};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rstest::rstest;
@@ -89,9 +89,8 @@ fn a_hunt_that_is_woken_has_something_to_do() {
     panic!("it is fetched in the end");
 }
 
-/// The histories that are asked for within a while, each of which is answered well.
+/// The histories that were asked for since the last look and within a while, each of which is answered well.
 fn asked_within(world: &mut World, minutes: u64) -> Vec<Filter> {
-    world.asked.clear();
     for _ in 0..minutes {
         world.answer_all();
         world.pass(Duration::from_secs(60));
@@ -119,4 +118,17 @@ fn after_a_quick_reconnect_everything_is_looked_at_once_more(
     let full = asked_within(&mut world, then_within);
     assert!(!full.is_empty() && full.iter().all(|filter| filter.since.is_none()), "{full:?}");
     assert_eq!(asked_within(&mut world, 12 * 60), [], "and then no sooner than a day later");
+}
+
+#[test]
+fn what_an_older_state_may_be_taken_for_now_is_asked_for_again_and_nothing_else() {
+    let mut world = World::new(settings(), 1);
+    world.tell(repository(0, &[0], Level::Full));
+    world.tell(repository(2, &[1], Level::StatesOnly));
+    asked_within(&mut world, 10);
+    world.tell(Input::LookAgain(coordinate(0).identifier));
+    let asked = asked_within(&mut world, 1);
+    let identifiers: Vec<_> = asked.iter().map(|filter| filter.generic_tags.clone()).collect();
+    let named = [coordinate(0).identifier.as_str().to_owned()].into();
+    assert_eq!(identifiers, [[(SingleLetterTag::LOWERCASE_D, named)].into()]);
 }
