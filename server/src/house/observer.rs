@@ -19,6 +19,9 @@ pub trait Observer: std::fmt::Debug + Send + Sync {
     /// An event waits no longer: it is served, or has been replaced, withdrawn or dropped.
     fn leaves(&self, id: &EventId);
 
+    /// A waiting state has waited in vain: an older one that it has kept out may take its place.
+    fn vacated(&self, state: &Event);
+
     /// What is known of a repository has changed: its newest announcement, and whether that is served; or it has gone.
     fn repository(&self, coordinate: &Coordinate, known: Option<(&Announcement, bool)>);
 }

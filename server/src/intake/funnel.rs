@@ -234,7 +234,6 @@ impl House {
             Err(error) => return Ok(error.into()),
         };
         let family = self.load(&new.identifier).await?;
-        let hosted = family.hosted();
         match decide::state(&family, &new) {
             Decision::Known { .. } => return Ok(duplicate()),
             Decision::Refuse(refusal) => return Ok(refusal.into()),
@@ -247,9 +246,7 @@ impl House {
                 .family(&new.identifier)
                 .is_some_and(|f| f.is_hosted(&new.author) && !f.is_served(&new.author));
         meeting.wait(event, synced);
-        meeting.restart_clocks(&new.identifier, |owner| {
-            hosted.get(owner).is_some_and(|maintainers| maintainers.contains(&new.author))
-        });
+        meeting.restart_clocks_of(&new);
         if !own_data_only && !fault::is("states-always-wait") {
             meeting.settle()?;
         }

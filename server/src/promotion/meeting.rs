@@ -15,7 +15,8 @@ use crate::house::held::Held;
 use crate::house::{House, HouseError};
 use crate::intake::tombstones;
 use crate::nip34::{
-    ANNOUNCEMENT, Coordinate, Identifier, Oid, PULL_REQUEST, PULL_REQUEST_UPDATE, PullRequest, RefName, STATE,
+    ANNOUNCEMENT, Coordinate, Identifier, Oid, PULL_REQUEST, PULL_REQUEST_UPDATE, PullRequest, RefName,
+    STATE, State,
 };
 use crate::purgatory::Waiting;
 use crate::purgatory::unsigned::Upload;
@@ -105,6 +106,15 @@ impl<'h> Meeting<'h> {
             };
             self.record.leave.extend(gone.filter(|old| *old != event.id));
         }
+    }
+
+    /// A new deadline for the waiting announcements whose maintainers include a state's author.
+    pub(crate) fn restart_clocks_of(&mut self, state: &State) {
+        let Some(family) = self.families.get(&state.identifier) else { return };
+        let hosted = family.hosted();
+        self.restart_clocks(&state.identifier, |owner| {
+            hosted.get(owner).is_some_and(|maintainers| maintainers.contains(&state.author))
+        });
     }
 
     /// A new deadline for the waiting announcements that somebody's state or push concerns.

@@ -184,10 +184,17 @@ impl Purgatory {
         Some(waiting)
     }
 
-    /// The events whose time is up.
+    /// The events whose time is up: states first, because one that goes may give its announcement more time.
     #[must_use]
     pub fn expired(&self, now: u64) -> Vec<EventId> {
         let now = if fault::is("nothing-expires") { 0 } else { now };
-        self.events.values().filter(|w| w.deadline <= now).map(|w| w.event.id).collect()
+        let mut expired: Vec<&Event> = self
+            .events
+            .values()
+            .filter(|waiting| waiting.deadline <= now)
+            .map(|waiting| &waiting.event)
+            .collect();
+        expired.sort_by_key(|event| event.kind != STATE);
+        expired.into_iter().map(|event| event.id).collect()
     }
 }

@@ -27,6 +27,15 @@ pub const CONSOLIDATION_WAIT: Duration = Duration::from_secs(30);
 /// Up to here a disconnected relay's confirmed state is kept, and `since` reaches so far behind the end of the last
 /// connection (requirement G02/sync/reconnect).
 pub const QUICK_RECONNECT_WINDOW: Duration = Duration::from_secs(15 * 60);
+/// How far `since` reaches back where live subscriptions have left a gap: what waits for its git data at a peer (half an hour,
+/// requirement G01/purgatory/expires) is served long after it was signed.
+pub const LATE: Duration = Duration::from_secs(45 * 60);
+/// How long after a gap everything is looked at again, for the shortest and at most: of a relay that reconciles, and of one
+/// that is read page by page. What was served first during the gap may have been signed before whatever `since` says.
+pub const SECOND_LOOK: [(Duration, Duration); 2] = [
+    (Duration::from_secs(45 * 60), Duration::from_secs(60 * 60)),
+    (Duration::from_secs(5 * 60 * 60), Duration::from_secs(6 * 60 * 60)),
+];
 /// How long failures last before a relay is dead (requirement G02/sync/health).
 pub const DEAD_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// A connection that fails sooner than this has not shown that the relay is well, whatever it was of use for: the wait
@@ -41,7 +50,8 @@ pub const DEAD_RETRY: (Duration, Duration) =
 pub const MAX_TROUBLE: usize = 200;
 /// How long a relay that asks for less is left in peace (requirement G02/sync/health).
 pub const RATE_LIMIT_PAUSE: (Duration, Duration) = (Duration::from_secs(65), Duration::from_secs(75));
-/// The shortest and the longest time between two full reconciliations of a relay (requirement G02/sync/daily).
+/// The shortest and the longest time between two full reconciliations of a relay (requirement G02/sync/daily); a gap brings
+/// the next one forward ([`SECOND_LOOK`]).
 pub const DAILY: (Duration, Duration) =
     (Duration::from_secs(23 * 60 * 60), Duration::from_secs(25 * 60 * 60));
 /// How long a page may take, and a reconciliation with all that it fetches. Silence ends them earlier: that is for the

@@ -8,7 +8,7 @@ use nostr::filter::Filter;
 use super::item::Level;
 use super::paging::Page;
 use super::url::RelayUrl;
-use crate::nip34::Coordinate;
+use crate::nip34::{Coordinate, Identifier};
 
 /// A subscription, a page of a history or a reconciliation: everything that occupies one of a connection's
 /// subscriptions. Never used twice by one planner; answers about one that has ended are ignored.
@@ -43,6 +43,8 @@ pub enum Input {
     RepositoryKnown(Repository),
     /// A repository is not known any more.
     RepositoryGone(Coordinate),
+    /// What relays have of an identifier's announcements and states may be taken now, though it was not before.
+    LookAgain(Identifier),
     /// A root event (patch, PR, PR update, issue) is **served** here.
     RootSeen {
         /// Which.

@@ -125,6 +125,10 @@ impl Planner {
                 let changes = self.wants.know_root(id, coordinates);
                 self.apply(changes, turn);
             }
+            Input::LookAgain(identifier) => {
+                let changes = self.wants.look_again(&identifier);
+                self.apply(changes, turn);
+            }
             Input::RootGone(id) => {
                 let changes = self.wants.forget_root(&id);
                 self.apply(changes, turn);

@@ -59,6 +59,8 @@ pub enum Name {
     NamingAddress(Address),
     /// Somebody who owns or maintains something, or has written a root event.
     Person(PublicKey),
+    /// The end of the newer state by somebody for an identifier, which has waited in vain.
+    Newest(PublicKey, Identifier),
 }
 
 /// What an event that was refused could have lacked (decision table of the catalogue).
@@ -66,7 +68,9 @@ pub enum Name {
 pub fn lacks(event: &Event) -> Vec<Name> {
     if event.kind == ANNOUNCEMENT || event.kind == STATE {
         let identifier = first(event, "d").and_then(|d| Identifier::new(d).ok());
-        return identifier.map(Name::Identifier).into_iter().collect();
+        let newest = identifier.clone().filter(|_| event.kind == STATE);
+        let newest = newest.map(|identifier| Name::Newest(event.pubkey, identifier));
+        return identifier.map(Name::Identifier).into_iter().chain(newest).collect();
     }
     let relations = Relations::of(event);
     let mut names: Vec<Name> = relations.repositories.into_iter().map(Name::Repository).collect();
@@ -129,7 +133,9 @@ pub enum Consequence {
 #[must_use]
 pub fn consequence(event: &Event, message: &str) -> Consequence {
     let is = |prefix: Prefix| message.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with(':'));
-    if is(Prefix::Restricted) || (is(Prefix::Blocked) && event.kind == ANNOUNCEMENT) {
+    let changeable =
+        (is(Prefix::Blocked) && event.kind == ANNOUNCEMENT) || (is(Prefix::Replaced) && event.kind == STATE);
+    if is(Prefix::Restricted) || changeable {
         Consequence::Keep
     } else if is(Prefix::Blocked) || is(Prefix::Replaced) || is(Prefix::Invalid) {
         Consequence::Remember
@@ -432,7 +438,8 @@ mod tests {
     #[case("restricted: you are no maintainer", ISSUE, Consequence::Keep)]
     #[case("blocked: the announcement does not list this service", ANNOUNCEMENT, Consequence::Keep)]
     #[case("blocked: the event was deleted by its author", ISSUE, Consequence::Remember)]
-    #[case("replaced: a newer one is known", STATE, Consequence::Remember)]
+    #[case("replaced: a newer one is known", STATE, Consequence::Keep)]
+    #[case("replaced: a newer one is known", ANNOUNCEMENT, Consequence::Remember)]
     #[case("invalid: the `c` tag is missing", PULL_REQUEST, Consequence::Remember)]
     #[case("rate-limited: too much waits", STATE, Consequence::Forget)]
     #[case("error: this server could not store it", STATE, Consequence::Forget)]

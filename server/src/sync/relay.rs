@@ -5,8 +5,8 @@ use std::time::Duration;
 use rand::RngCore;
 
 use super::bounds::{
-    ANSWER_TIMEOUT, CONNECT_TIMEOUT, DAILY, IDENTITY_WAIT, LIVE_STORED, MAX_STRIKES, OPENING_TIMEOUT, POLL,
-    PROVEN_AFTER, QUICK_RECONNECT_WINDOW, RATE_LIMIT_PAUSE, SHORT_LIVED_BACKOFF,
+    ANSWER_TIMEOUT, CONNECT_TIMEOUT, DAILY, IDENTITY_WAIT, LATE, LIVE_STORED, MAX_STRIKES, OPENING_TIMEOUT,
+    POLL, PROVEN_AFTER, RATE_LIMIT_PAUSE, SECOND_LOOK, SHORT_LIVED_BACKOFF,
 };
 use super::filters::Group;
 use super::health::{RelayHealthTracker, backoff};
@@ -181,7 +181,10 @@ impl Relay {
         (self.refusals, self.strikes, self.paused, self.held) = (0, 0, None, None);
         let overdue = self.reconcile.is_none_or(|due| due <= now);
         match Reconnect::of(self.ended, now) {
-            Reconnect::Quick { since } if !overdue => self.history.catch_up(since),
+            Reconnect::Quick { since } if !overdue => {
+                self.history.catch_up(since);
+                self.look_again_soon(moment);
+            }
             _ => self.start_over(moment),
         }
         self.live.clear();
@@ -193,6 +196,14 @@ impl Relay {
     fn start_over(&mut self, moment: &mut Moment<'_>) {
         self.history.start_over();
         self.reconcile = Some(moment.now + between(moment.rng, DAILY.0, DAILY.1));
+    }
+
+    /// There was a gap. What is asked for to fill it goes by when an event was signed; what others have begun to serve
+    /// meanwhile may be older, so the next full reconciliation is brought forward.
+    fn look_again_soon(&mut self, moment: &mut Moment<'_>) {
+        let (shortest, longest) = SECOND_LOOK[usize::from(!self.negentropy)];
+        let due = moment.now + between(moment.rng, shortest, longest);
+        self.reconcile = Some(self.reconcile.map_or(due, |known| known.min(due)));
     }
 
     /// There is no connection.
@@ -304,7 +315,7 @@ impl Relay {
         self.health.note(Cause::Refused, reason);
         let refusal = Refusal::of(reason);
         if live {
-            self.missed(id, moment.now);
+            self.missed(id, moment);
             self.endings.count(moment);
         } else if self.history.is_negotiated(id) && refusal == Refusal::Other {
             // It does reconcile, but not this: too many events, or too many others at the same time.
@@ -336,7 +347,7 @@ impl Relay {
             Refusal::Subscriptions | Refusal::Filters | Refusal::Size => {
                 // It does not say which: what it has not answered is asked again.
                 for id in self.live.unanswered() {
-                    self.missed(id, moment.now);
+                    self.missed(id, moment);
                     self.unsubscribe(id, moment);
                 }
                 for id in self.history.asked() {
@@ -349,11 +360,18 @@ impl Relay {
     }
 
     /// A live subscription is there no more: what it may have missed is looked for.
-    fn missed(&mut self, id: SubscriptionId, now: Millis) {
-        let since = (now - QUICK_RECONNECT_WINDOW).timestamp();
-        for item in self.live.ended(id) {
-            self.history.recheck(&item, since);
+    fn missed(&mut self, id: SubscriptionId, moment: &mut Moment<'_>) {
+        let items = self.live.ended(id);
+        self.recheck(&items, moment);
+    }
+
+    fn recheck(&mut self, items: &[Item], moment: &mut Moment<'_>) {
+        if items.is_empty() {
+            return;
         }
+        let since = (moment.now - LATE).timestamp();
+        items.iter().for_each(|item| self.history.recheck(item, since));
+        self.look_again_soon(moment);
     }
 
     /// Learns from a refusal, and leaves the relay alone for a while. Whether anything was learned.
@@ -386,10 +404,9 @@ impl Relay {
             self.unsubscribe(id, moment);
             self.history.ask_again(id, false);
         }
-        let since = (moment.now - QUICK_RECONNECT_WINDOW).timestamp();
         for (id, items) in self.live.shrink(&self.ceilings) {
             self.unsubscribe(id, moment);
-            items.iter().for_each(|item| self.history.recheck(item, since));
+            self.recheck(&items, moment);
         }
     }
 
@@ -509,7 +526,7 @@ impl Relay {
         if now < due {
             return;
         }
-        let since = (self.covered - QUICK_RECONNECT_WINDOW).timestamp();
+        let since = (self.covered - LATE).timestamp();
         for item in self.live.waiting() {
             self.history.recheck(item, since);
         }

@@ -16,7 +16,9 @@ use super::item::Level;
 use super::refused::{Name, brings};
 use crate::house::Observer;
 use crate::nip34::tags::values;
-use crate::nip34::{Announcement, Coordinate, ISSUE, Identifier, PATCH, PULL_REQUEST, PULL_REQUEST_UPDATE};
+use crate::nip34::{
+    Announcement, Coordinate, ISSUE, Identifier, PATCH, PULL_REQUEST, PULL_REQUEST_UPDATE, State,
+};
 use crate::purgatory::Waiting;
 
 /// How many changes wait for the listener.
@@ -158,6 +160,14 @@ impl Observer for SelfSubscriber {
 
     fn leaves(&self, id: &EventId) {
         self.hunted.put(|news| news.changes.push(Hunted::Leaves(*id)));
+    }
+
+    fn vacated(&self, state: &Event) {
+        let Ok(state) = State::from_event(state) else { return };
+        self.news.put(|news| {
+            news.names.push(Name::Newest(state.author, state.identifier.clone()));
+            news.changes.push(Input::LookAgain(state.identifier));
+        });
     }
 
     fn repository(&self, coordinate: &Coordinate, known: Option<(&Announcement, bool)>) {

@@ -11,7 +11,7 @@ use super::bounds::{Bounds, MAX_RELAYS_PER_REPOSITORY, MAX_REPOSITORIES_PER_ROOT
 use super::input::Repository;
 use super::item::{Item, Level};
 use super::url::RelayUrl;
-use crate::nip34::{Coordinate, ServiceDomain};
+use crate::nip34::{Coordinate, Identifier, ServiceDomain};
 
 /// What is known of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,6 +161,13 @@ impl RepoSyncIndex {
             changes.extend(both.map(|relay| Change::Again(relay, again.clone())));
         }
         changes
+    }
+
+    /// What relays have of an identifier's announcements and states is to be looked at again.
+    pub fn look_again(&self, identifier: &Identifier) -> Vec<Change> {
+        let item = Item::Identifier(identifier.clone());
+        let asked = self.targets.iter().filter(|(_, items)| items.contains_key(&item));
+        asked.map(|(relay, _)| Change::Again(relay.clone(), item.clone())).collect()
     }
 
     /// A repository is known no more. Its root events are kept: it may come back.

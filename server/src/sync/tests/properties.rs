@@ -34,6 +34,7 @@ enum Step {
         version: u8,
     },
     Gone(u8),
+    LookAgain(u8),
     Root {
         id: u32,
         repositories: Vec<u8>,
@@ -78,6 +79,7 @@ fn step() -> impl Strategy<Value = Step> {
             Step::Know { repository, relays, full, version }
         }),
         1 => (0..REPOSITORIES).prop_map(Step::Gone),
+        1 => (0..REPOSITORIES).prop_map(Step::LookAgain),
         4 => (0..ROOTS, some(REPOSITORIES)).prop_map(|(id, repositories)| Step::Root { id, repositories }),
         1 => (0..ROOTS).prop_map(Step::RootGone),
         16 => (any::<usize>(), answer()).prop_map(|(which, how)| Step::Answer { which, how }),
@@ -115,6 +117,7 @@ fn take(world: &mut World, step: &Step) {
             world.tell(input);
         }
         Step::Gone(n) => drop(world.tell(Input::RepositoryGone(coordinate(*n)))),
+        Step::LookAgain(n) => drop(world.tell(Input::LookAgain(coordinate(*n).identifier))),
         Step::Root { id, repositories } => {
             let coordinates = repositories.iter().map(|n| coordinate(*n)).collect();
             world.tell(Input::RootSeen { id: event(*id), coordinates });

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nostr::filter::{Filter, SingleLetterTag};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rstest::rstest;
@@ -9,7 +10,7 @@ use rstest::rstest;
 use super::world::{World, coordinate, event, repository, settings, url};
 use crate::nip34::Oid;
 use crate::sync::hunt::{End, Hunt, HuntAction, HuntInput, HuntSettings, Origin, Quarry};
-use crate::sync::{Input, Level, Millis, Unreachable};
+use crate::sync::{Input, Level, Millis, Settings, Unreachable};
 
 /// Attempts at a relay within a day, each of whose connections answers well and ends a minute later.
 fn attempts_in_a_day(why: &Unreachable) -> usize {
@@ -86,4 +87,48 @@ fn a_hunt_that_is_woken_has_something_to_do() {
         }
     }
     panic!("it is fetched in the end");
+}
+
+/// The histories that were asked for since the last look and within a while, each of which is answered well.
+fn asked_within(world: &mut World, minutes: u64) -> Vec<Filter> {
+    for _ in 0..minutes {
+        world.answer_all();
+        world.pass(Duration::from_secs(60));
+    }
+    world.answer_all();
+    std::mem::take(&mut world.asked)
+}
+
+/// What waited for its git data at the peer during the break was signed before whatever `since` says.
+#[rstest]
+#[case::of_a_relay_that_reconciles(true, 40, 25)]
+#[case::of_a_relay_that_is_read_page_by_page(false, 290, 80)]
+fn after_a_quick_reconnect_everything_is_looked_at_once_more(
+    #[case] negentropy: bool,
+    #[case] not_before: u64,
+    #[case] then_within: u64,
+) {
+    let mut world = World::new(Settings { negentropy, ..settings() }, 1);
+    world.tell(repository(0, &[0], Level::Full));
+    asked_within(&mut world, 10);
+    world.tell(Input::Disconnected { relay: url(0), why: Unreachable::Failed("reset".to_owned()) });
+    world.pass(Duration::from_secs(10));
+    let quick = asked_within(&mut world, not_before);
+    assert!(!quick.is_empty() && quick.iter().all(|filter| filter.since.is_some()), "{quick:?}");
+    let full = asked_within(&mut world, then_within);
+    assert!(!full.is_empty() && full.iter().all(|filter| filter.since.is_none()), "{full:?}");
+    assert_eq!(asked_within(&mut world, 12 * 60), [], "and then no sooner than a day later");
+}
+
+#[test]
+fn what_an_older_state_may_be_taken_for_now_is_asked_for_again_and_nothing_else() {
+    let mut world = World::new(settings(), 1);
+    world.tell(repository(0, &[0], Level::Full));
+    world.tell(repository(2, &[1], Level::StatesOnly));
+    asked_within(&mut world, 10);
+    world.tell(Input::LookAgain(coordinate(0).identifier));
+    let asked = asked_within(&mut world, 1);
+    let identifiers: Vec<_> = asked.iter().map(|filter| filter.generic_tags.clone()).collect();
+    let named = [coordinate(0).identifier.as_str().to_owned()].into();
+    assert_eq!(identifiers, [[(SingleLetterTag::LOWERCASE_D, named)].into()]);
 }

@@ -89,6 +89,8 @@ pub(super) struct World {
     wanted: BTreeMap<RelayUrl, BTreeSet<Item>>,
     /// Full histories that have ended, of what is wanted without a break since.
     fetched: BTreeSet<Asked>,
+    /// The histories that were asked for, until somebody takes them out.
+    pub(super) asked: Vec<Filter>,
     /// Look at the whole inside after each input.
     pub(super) thorough: bool,
 }
@@ -104,6 +106,7 @@ impl World {
             used: HashSet::new(),
             wanted: BTreeMap::new(),
             fetched: BTreeSet::new(),
+            asked: Vec::new(),
             thorough: true,
         }
     }
@@ -232,6 +235,9 @@ impl World {
             let wanted = self.wanted.get(relay);
             let mut needless = items.iter().filter(|(item, _)| wanted.is_none_or(|all| !all.contains(item)));
             assert!(mode == Mode::Historic || needless.next().is_none(), "{relay}: nobody wants all of {id}");
+        }
+        if mode == Mode::Historic {
+            self.asked.extend(filters.iter().cloned());
         }
         peer.open.insert(id, Open { mode, negotiates, filters, items, answered: false, since: self.now });
     }

@@ -5,7 +5,7 @@
 pub(super) enum Breakage {
     /// The ends of histories are not reported on any connection but the first.
     EndsAreLostAfterReconnects,
-    /// What was refused once counts as had for ever.
+    /// What was refused once counts as had for ever, and is not kept.
     RefusedForEver,
     /// The planner is not told of root events.
     RootsAreWithheld,

@@ -15,6 +15,7 @@ use super::wire::{Link, Message, Name, Offer, Phase, Route, Way, Work};
 use super::world::{Happening, LinkId, World};
 use crate::sync::offering::MAX_FORGED;
 use crate::sync::reading::Reading;
+use crate::sync::refused::Before;
 use crate::sync::relay_worker::ended;
 use crate::sync::retrieval::{MAX_NEEDED, MAX_ROUNDS, Pace, RetrievalError};
 use crate::sync::{Input, Millis, Mode, Page, RelayUrl, SubscriptionId, Unreachable};
@@ -398,9 +399,7 @@ impl World {
                 self.submit(node, &event)
             }
             Offer::Judged { event, before, message } => {
-                let now = self.now.timestamp();
-                let server = self.nodes[node].server.as_mut()?;
-                let again = server.refused.refused(event, &message, before, now)?;
+                let again = self.refuse(node, event, &message, before)?;
                 self.submit(node, &Arc::new(again))
             }
             Offer::Flush(_, input) => {
@@ -433,9 +432,17 @@ impl World {
         if self.rng.random_bool(0.3) {
             return Some(Offer::Judged { event, before, message });
         }
-        let server = self.nodes[node].server.as_mut()?;
-        let again = server.refused.refused(event, &message, before, self.now.timestamp())?;
+        let again = self.refuse(node, event, &message, before)?;
         self.submit(node, &Arc::new(again))
+    }
+
+    /// Remembers what was refused. Comes back when it is to be offered again at once.
+    fn refuse(&mut self, node: usize, event: Event, message: &str, before: Before) -> Option<Event> {
+        if self.breaks(Breakage::RefusedForEver) {
+            return None;
+        }
+        let now = self.now.timestamp();
+        self.nodes[node].server.as_mut()?.refused.refused(event, message, before, now)
     }
 
     fn forged(&mut self, id: Option<LinkId>) {

@@ -582,10 +582,12 @@ impl House {
     /// Drops what has waited in vain; `held`: not what is being fetched.
     pub(super) fn expire(&mut self, now: u64, held: &BTreeSet<Identifier>, news: &SelfSubscriber) {
         let mut due = self.purgatory.expired(now);
-        due.sort();
+        due.sort_by_key(|id| (self.purgatory.get(id).is_none_or(|waiting| waiting.event.kind != STATE), *id));
         for id in due {
-            let Some(waiting) = self.purgatory.get(&id) else { continue };
-            let (identifiers, event) = (waiting.identifiers(), waiting.event.clone());
+            let Some(waiting) = self.purgatory.get(&id).filter(|waiting| waiting.deadline <= now) else {
+                continue;
+            };
+            let (identifiers, event, synced) = (waiting.identifiers(), waiting.event.clone(), waiting.synced);
             if !identifiers.is_disjoint(held) {
                 continue;
             }
@@ -603,6 +605,12 @@ impl House {
             self.leave(&id, news);
             if let Ok(announcement) = Announcement::from_event(&event) {
                 self.enter_directory(&announcement.coordinate(), news);
+            }
+            if let Ok(state) = State::from_event(&event) {
+                if synced {
+                    self.restart_clocks(&state, now);
+                }
+                news.vacated(&event);
             }
             identifiers.iter().for_each(|identifier| self.settle(identifier, news));
         }
