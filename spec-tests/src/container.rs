@@ -22,6 +22,8 @@ pub struct Wanted {
     pub environment: Vec<(String, String)>,
     /// A folder of the container that outlives it until the run ends: a volume.
     pub volume: Option<String>,
+    /// A folder of the container that is kept in memory, and how it is mounted: `uid=10001`. It goes with each stop.
+    pub in_memory: Option<(String, String)>,
     /// Read-only root file system, no capabilities, no way to new privileges.
     pub hardened: bool,
     /// How long it may take until it answers, in seconds.
@@ -39,6 +41,7 @@ impl Wanted {
             port,
             environment: Vec::new(),
             volume: None,
+            in_memory: None,
             hardened: false,
             answers_within: 120,
             run: keys::random_suffix(16),

@@ -31,11 +31,11 @@ pub struct Usage {
     pub received: u64,
     /// Bytes that went out.
     pub sent: u64,
-    /// Bytes read from disk, where the system counts them.
-    pub disk_read: u64,
-    /// Bytes written to disk, where the system counts them.
-    pub disk_written: u64,
-    /// What its volumes hold, in the engine's words: `168.4kB`.
+    /// Bytes read from disk; `None` where the system does not count them.
+    pub disk_read: Option<u64>,
+    /// Bytes written to disk, in the same way.
+    pub disk_written: Option<u64>,
+    /// What its volumes hold, in the engine's words: `168.4kB`. Empty when it has none.
     pub on_disk: String,
 }
 
@@ -83,8 +83,10 @@ impl Recorder {
     }
 }
 
-/// The size of the container's volumes.
+/// The size of the container's volumes. Engines measure all that they have, and not twice at once.
 async fn on_disk(container: &str) -> String {
+    static MEASURING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _alone = MEASURING.lock().await;
     let names = r#"{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}"#;
     let names = engine::run(&["inspect", "--format", names, container]).await;
     let sizes = "{{range .Volumes}}{{.Name}} {{.Size}}\n{{end}}";
@@ -122,8 +124,7 @@ struct Counted {
     memory_peak: u64,
     tasks_peak: u64,
     processor_ns: Counter,
-    disk_read: Counter,
-    disk_written: Counter,
+    disk: Option<(Counter, Counter)>,
     /// In and out, by interface: one goes when the container leaves its network.
     interfaces: BTreeMap<String, (Counter, Counter)>,
 }
@@ -135,8 +136,11 @@ impl Counted {
         self.tasks_peak = self.tasks_peak.max(tasks);
         let processor = told.cpu_stats.as_ref().and_then(|cpu| cpu.cpu_usage.as_ref()?.total_usage);
         self.processor_ns.see(processor.unwrap_or(0));
-        self.disk_read.see(disk(told, "read"));
-        self.disk_written.see(disk(told, "write"));
+        if let Some((now_read, now_written)) = disk(told) {
+            let (read, written) = self.disk.get_or_insert_default();
+            read.see(now_read);
+            written.see(now_written);
+        }
         let networks = told.networks.clone().unwrap_or_default();
         for name in networks.keys() {
             self.interfaces.entry(name.clone()).or_default();
@@ -155,8 +159,8 @@ impl Counted {
             tasks_peak: self.tasks_peak,
             received: self.interfaces.values().map(|(received, _)| received.total()).sum(),
             sent: self.interfaces.values().map(|(_, sent)| sent.total()).sum(),
-            disk_read: self.disk_read.total(),
-            disk_written: self.disk_written.total(),
+            disk_read: self.disk.map(|(read, _)| read.total()),
+            disk_written: self.disk.map(|(_, written)| written.total()),
             on_disk: String::new(),
         }
     }
@@ -170,12 +174,14 @@ fn in_use(memory: &ContainerMemoryStats) -> u64 {
     memory.usage.unwrap_or(0).saturating_sub(idle.copied().unwrap_or(0))
 }
 
-/// Bytes moved in one direction, of all devices.
-fn disk(told: &ContainerStatsResponse, direction: &str) -> u64 {
-    let entries = told.blkio_stats.as_ref().and_then(|stats| stats.io_service_bytes_recursive.as_ref());
-    let is_asked = |op: &Option<String>| op.as_ref().is_some_and(|op| op.eq_ignore_ascii_case(direction));
-    let entries = entries.into_iter().flatten().filter(|entry| is_asked(&entry.op));
-    entries.filter_map(|entry| entry.value).sum()
+/// Bytes read and written, of all devices; some systems count none.
+fn disk(told: &ContainerStatsResponse) -> Option<(u64, u64)> {
+    let entries = told.blkio_stats.as_ref()?.io_service_bytes_recursive.as_ref()?;
+    let moved = |direction: &str| {
+        let is_asked = |op: &Option<String>| op.as_ref().is_some_and(|op| op.eq_ignore_ascii_case(direction));
+        entries.iter().filter(|entry| is_asked(&entry.op)).filter_map(|entry| entry.value).sum()
+    };
+    (!entries.is_empty()).then(|| (moved("read"), moved("write")))
 }
 
 #[cfg(test)]
@@ -200,16 +206,26 @@ mod tests {
     }
 
     #[test]
+    fn a_system_that_counts_no_disk_says_nothing_about_it() {
+        let mut counted = Counted::default();
+        counted.look(
+            &serde_json::from_value(json!({"blkio_stats": {"io_service_bytes_recursive": []}})).unwrap(),
+        );
+        assert_eq!((counted.usage().disk_read, counted.usage().disk_written), (None, None));
+    }
+
+    #[test]
     fn what_was_used_before_a_restart_or_on_a_network_that_was_left_still_counts() {
         let mut counted = Counted::default();
         counted.look(&told(5_000, 110, &[("eth0", 1, 2), ("eth1", 10, 20)]));
         counted.look(&told(9_000, 60, &[("eth0", 3, 4)]));
         // Stopped, then started again.
         counted.look(&ContainerStatsResponse::default());
+        assert_eq!(counted.usage().disk_read, Some(5));
         counted.look(&told(2_000, 50, &[("eth0", 1, 1), ("eth1", 5, 5)]));
         let usage = counted.usage();
         assert_eq!((usage.processor_us, usage.memory_peak, usage.tasks_peak), (11, 100, 7));
         assert_eq!((usage.received, usage.sent), (3 + 1 + 10 + 5, 4 + 1 + 20 + 5));
-        assert_eq!((usage.disk_read, usage.disk_written), (10, 6));
+        assert_eq!((usage.disk_read, usage.disk_written), (Some(5), Some(3)), "nothing was added");
     }
 }

@@ -3,7 +3,8 @@
 use grasp_audit::target::url::repository_path;
 use grasp_fixtures::{events, keys};
 use nostr::event::Event;
-use spec_tests::project::{Project, Service, arrives, publish, publish_all};
+use serde_json::json;
+use spec_tests::project::{Project, Service, arrives, publish, publish_all, relay};
 use spec_tests::raw_push::RawPush;
 
 use crate::mesh::Mesh;
@@ -13,7 +14,9 @@ const COMMENTS: usize = 600;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_was_paused_has_what_it_missed() {
-    let Some(mesh) = Mesh::start("a_node_that_was_paused_has_what_it_missed", 3).await else { return };
+    let Some(mesh) = Mesh::start("a_node_that_was_paused_has_what_it_missed").await else {
+        return;
+    };
     let [first, second, third] = mesh.nodes();
     let mut project = Project::new("pause").await;
     let announcement = project.announce(&[first, second, third]).await;
@@ -39,7 +42,6 @@ async fn a_node_that_was_paused_has_what_it_missed() {
 async fn a_push_that_a_stop_cut_off_and_one_that_a_stopped_node_missed_are_everywhere_at_the_end() {
     let Some(mesh) = Mesh::start(
         "a_push_that_a_stop_cut_off_and_one_that_a_stopped_node_missed_are_everywhere_at_the_end",
-        3,
     )
     .await
     else {
@@ -94,7 +96,7 @@ async fn pull_request(project: &Project) -> (Event, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_was_killed_while_it_fetched_has_all_of_it_after_its_start() {
     let Some(mesh) =
-        Mesh::start("a_node_that_was_killed_while_it_fetched_has_all_of_it_after_its_start", 3).await
+        Mesh::start("a_node_that_was_killed_while_it_fetched_has_all_of_it_after_its_start").await
     else {
         return;
     };
@@ -111,9 +113,12 @@ async fn a_node_that_was_killed_while_it_fetched_has_all_of_it_after_its_start()
     publish(second, &announcement).await;
 
     // Once the root is there, its comments are on their way.
+    let (_target, relay) = relay(third).await;
     publish(third, &announcement).await;
     arrives(third, &issue).await;
+    let come = relay.count(&[json!({"kinds": [events::COMMENT]})]).await.unwrap();
     third.docker(&["kill"]).await;
+    println!("killed when {} of {COMMENTS} comments had come", come.unwrap_or_default());
     third.start_again().await;
     mesh.is_level_with(&project, &[&state, &issue, &comments[0], &comments[COMMENTS - 1]]).await;
     mesh.end().await;

@@ -18,7 +18,8 @@ const REPOSITORIES: usize = OWNERS * IDENTIFIERS;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fresh_node_joins_where_there_are_five_hundred_repositories() {
-    let Some(mut mesh) = Mesh::start("a_fresh_node_joins_where_there_are_five_hundred_repositories", 2).await
+    let Some(mut mesh) =
+        Mesh::two_in_memory("a_fresh_node_joins_where_there_are_five_hundred_repositories").await
     else {
         return;
     };
@@ -27,17 +28,19 @@ async fn a_fresh_node_joins_where_there_are_five_hundred_repositories() {
     let repositories = repositories();
     let names = mesh::names();
     let announcements: Vec<Event> = repositories.iter().map(|one| one.announcement(&names)).collect();
-    publish(first, &announcements).await;
-    publish(second, &announcements).await;
     let states: Vec<Event> = repositories.iter().map(|one| one.state(&content.tip)).collect();
-    publish(first, &states).await;
-    for one in repositories.iter().step_by(OWNERS) {
-        let url = first.target().await.url.clone_url(&one.owner.public_key(), &one.identifier);
-        let output = content.repository.push(&url, &["main"]).await.unwrap();
-        assert!(output.ok(), "{output}");
-    }
     let issues: Vec<Event> = repositories.iter().map(Repository::issue).collect();
-    publish(first, &issues).await;
+    let prepare = async |node: &Node| {
+        publish(node, &announcements).await;
+        publish(node, &states).await;
+        for one in repositories.iter().step_by(OWNERS) {
+            let url = node.target().await.url.clone_url(&one.owner.public_key(), &one.identifier);
+            let output = content.repository.push(&url, &["main"]).await.unwrap();
+            assert!(output.ok(), "{output}");
+        }
+        publish(node, &issues).await;
+    };
+    tokio::join!(prepare(first), prepare(second));
     mesh.is_level(REPOSITORIES).await;
 
     mesh.add().await;

@@ -20,6 +20,8 @@ use spec_tests::{engine, image};
 const COMPANION: &str = env!("CARGO_BIN_EXE_container-under-test");
 /// The port of the image.
 const PORT: u16 = 7334;
+/// Where the image keeps everything.
+const DATA: &str = "/var/lib/grasp";
 /// How the nodes call each other.
 const NAMES: [&str; 3] = ["first.test", "second.test", "third.test"];
 /// How long nodes may take to end up level, on a busy machine.
@@ -53,7 +55,7 @@ impl Service for Node {
 }
 
 impl Node {
-    async fn start(network: &Network, name: &'static str, bootstrap: Option<&Node>) -> Self {
+    async fn start(network: &Network, name: &'static str, place: Place, bootstrap: Option<&Node>) -> Self {
         let mut wanted = Wanted::new(image::SERVER, PORT)
             .set("NGIT_DOMAIN", format!("{name}:{PORT}"))
             .set("NGIT_SYNC_ALLOW_NON_GLOBAL_TARGETS", true)
@@ -64,6 +66,9 @@ impl Node {
             // A push that is cut off by a stop is not waited for.
             .set("NGIT_SHUTDOWN_GRACE_SECS", 1)
             .set("NGIT_LOG_LEVEL", "info,grasp_server::sync=debug");
+        if place == Place::Memory {
+            wanted.in_memory = Some((DATA.to_owned(), "uid=10001,gid=10001".to_owned()));
+        }
         if let Some(node) = bootstrap {
             wanted = wanted.set("NGIT_SYNC_BOOTSTRAP_RELAY_URL", node.name().await.relay());
         }
@@ -96,28 +101,48 @@ impl Node {
     }
 }
 
+/// Where nodes keep what they have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In a volume, as they are meant to.
+    Disk,
+    /// In memory, where thousands of durable writes take no time, and nothing survives a stop.
+    Memory,
+}
+
 /// Nodes that find each other.
 pub(crate) struct Mesh {
     scenario: &'static str,
+    place: Place,
     nodes: Vec<Node>,
     network: Network,
 }
 
 impl Mesh {
-    /// So many nodes, for the test of this name; `None` where there is no engine or image.
-    pub(crate) async fn start(test: &'static str, count: usize) -> Option<Self> {
+    /// Three nodes, for the test of this name; `None` where there is no engine or image.
+    pub(crate) async fn start(test: &'static str) -> Option<Self> {
+        Self::of(test, NAMES.len(), Place::Disk).await
+    }
+
+    /// Two nodes that keep everything in memory, in the same way.
+    pub(crate) async fn two_in_memory(test: &'static str) -> Option<Self> {
+        Self::of(test, 2, Place::Memory).await
+    }
+
+    async fn of(test: &'static str, count: usize, place: Place) -> Option<Self> {
         if !image::is_there(&[image::SERVER], test) {
             return None;
         }
         let network = Network::start(COMPANION).await.unwrap_or_else(|why| panic!("{why}"));
-        let started = NAMES[..count].iter().map(|name| Node::start(&network, name, None));
+        let started = NAMES[..count].iter().map(|name| Node::start(&network, name, place, None));
         let nodes = join_all(started).await;
-        Some(Self { scenario: test, nodes, network })
+        Some(Self { scenario: test, place, nodes, network })
     }
 
     /// One more node, which knows the first one and nothing else.
     pub(crate) async fn add(&mut self) {
-        let node = Node::start(&self.network, NAMES[self.nodes.len()], self.nodes.first()).await;
+        let name = NAMES[self.nodes.len()];
+        let node = Node::start(&self.network, name, self.place, self.nodes.first()).await;
         self.nodes.push(node);
     }
 
@@ -189,14 +214,15 @@ impl Mesh {
 
 fn in_words(usage: &Usage) -> String {
     let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+    let written = usage.disk_written.map(|bytes| format!(", {} written", megabytes(bytes)));
+    let held = if usage.on_disk.is_empty() { "nothing" } else { &usage.on_disk };
     format!(
-        "used {} at most, {:.2} s of processors, {} tasks at most, {} in, {} out, {} written, holds {}",
+        "used {} at most, {:.2} s of processors, {} tasks at most, {} in, {} out{}, holds {held} on disk",
         megabytes(usage.memory_peak),
         usage.processor_us as f64 / 1e6,
         usage.tasks_peak,
         megabytes(usage.received),
         megabytes(usage.sent),
-        megabytes(usage.disk_written),
-        usage.on_disk
+        written.unwrap_or_default(),
     )
 }

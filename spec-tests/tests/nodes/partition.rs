@@ -7,7 +7,7 @@ use crate::mesh::Mesh;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_both_sides_of_a_partition_took_is_everywhere_once_it_heals() {
-    let Some(mesh) = Mesh::start("what_both_sides_of_a_partition_took_is_everywhere_once_it_heals", 3).await
+    let Some(mesh) = Mesh::start("what_both_sides_of_a_partition_took_is_everywhere_once_it_heals").await
     else {
         return;
     };

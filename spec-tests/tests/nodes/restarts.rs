@@ -18,7 +18,7 @@ const PACE: Duration = Duration::from_millis(20);
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_that_was_taken_is_lost_while_all_nodes_are_restarted_in_turn() {
     let Some(mesh) =
-        Mesh::start("nothing_that_was_taken_is_lost_while_all_nodes_are_restarted_in_turn", 3).await
+        Mesh::start("nothing_that_was_taken_is_lost_while_all_nodes_are_restarted_in_turn").await
     else {
         return;
     };

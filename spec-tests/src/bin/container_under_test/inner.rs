@@ -104,7 +104,7 @@ fn is_taken(error: &TestcontainersError) -> bool {
 fn request(wanted: &Wanted, port: u16) -> ContainerRequest<GenericImage> {
     let (name, tag) = name_and_tag(&wanted.image);
     let (inside, volume, run) = (wanted.port.tcp(), wanted.volume.clone(), wanted.run.clone());
-    let hardened = wanted.hardened;
+    let (hardened, in_memory) = (wanted.hardened, wanted.in_memory.clone());
     let mut request = GenericImage::new(name, tag)
         .with_exposed_port(inside)
         .with_label(LABEL, &wanted.run)
@@ -116,6 +116,7 @@ fn request(wanted: &Wanted, port: u16) -> ContainerRequest<GenericImage> {
             if let Some(folder) = &volume {
                 mount(host, &run, folder);
             }
+            host.tmpfs.get_or_insert_default().extend(in_memory.clone());
             if hardened {
                 harden(host);
             }
@@ -147,7 +148,7 @@ fn mount(host: &mut HostConfig, run: &str, folder: &str) {
 
 fn harden(host: &mut HostConfig) {
     host.readonly_rootfs = Some(true);
-    host.tmpfs = Some(HashMap::from([("/tmp".to_owned(), String::new())]));
+    host.tmpfs.get_or_insert_default().insert("/tmp".to_owned(), String::new());
     host.cap_drop = Some(vec!["ALL".to_owned()]);
     host.security_opt = Some(vec!["no-new-privileges".to_owned()]);
 }
