@@ -23,6 +23,9 @@ use crate::target::{Target, TargetError};
 
 /// What is said of something that has no value of its own: it is there.
 const SERVED: &str = "served";
+/// What is said where nothing was compared.
+const NOTHING: &str = "there is nothing to compare: no announcement lists two of them (one that is listed under another name than the \
+                       one by which it is reached is given as NAME=URL)";
 /// How long to wait before servers that do not agree are asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -238,16 +241,19 @@ impl Agreement {
         self.differences.push(Difference { repository: repository.to_owned(), item, seen });
     }
 
-    /// Whether all servers show the same.
+    /// Whether there is something to compare, and all servers show the same.
     #[must_use]
     pub fn is_reached(&self) -> bool {
-        self.differences.is_empty()
+        self.exit_code() == 0
     }
 
-    /// 0 when they agree, 1 when they do not.
+    /// 0 when they agree, 1 when they do not, 2 when there is nothing to compare.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        u8::from(!self.is_reached())
+        match self.repositories {
+            0 => 2,
+            _ => u8::from(!self.differences.is_empty()),
+        }
     }
 
     /// The result in one sentence.
@@ -255,7 +261,7 @@ impl Agreement {
     pub fn sentence(&self) -> String {
         let counted = format!("repositories: {}; events and refs: {}", self.repositories, self.items);
         match self.differences.len() {
-            _ if self.repositories == 0 => "there is no repository that two of them are to have".to_owned(),
+            _ if self.repositories == 0 => NOTHING.to_owned(),
             0 => format!("they agree ({counted})"),
             places => format!("they differ (places: {places}; {counted})"),
         }

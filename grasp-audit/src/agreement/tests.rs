@@ -96,8 +96,8 @@ fn a_server_that_is_not_listed_need_not_have_it_unless_all_are_asked_for_everyth
     shown.announcement = shown.announcement.clone_url("https://two.example/x/y.git");
     let shown = shown.server(NAMES[0], Some(&main_at("1"))).server(NAMES[1], None);
     let agreement = Agreement::between(&shown.held, false);
-    assert_eq!(agreement.repositories, 0);
-    assert_eq!(agreement.sentence(), "there is no repository that two of them are to have");
+    assert_eq!((agreement.repositories, agreement.exit_code()), (0, 2), "nothing was found out");
+    assert!(!agreement.is_reached() && agreement.sentence().contains("NAME=URL"));
 }
 
 #[test]

@@ -22,7 +22,7 @@ Examples:
   grasp-audit agree git.example.org archive.example.org --everywhere --identifier hello
 
 Nothing is written to the servers.
-Exit code: 0 they agree, 1 they do not, 2 it could not be found out.";
+Exit code: 0 they agree, 1 they do not, 2 it could not be found out, or there is nothing to compare.";
 
 #[derive(Args, Debug)]
 pub(crate) struct AgreeArgs {

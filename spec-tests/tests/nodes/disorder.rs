@@ -1,5 +1,7 @@
 //! A node that stands still, one that is stopped while a push comes, one that is killed while it fetches.
 
+use std::time::Duration;
+
 use grasp_audit::target::url::repository_path;
 use grasp_fixtures::{events, keys};
 use nostr::event::Event;
@@ -9,6 +11,8 @@ use spec_tests::raw_push::RawPush;
 
 use crate::mesh::Mesh;
 
+/// How long the first comment may take on a busy machine.
+const WITHIN: Duration = Duration::from_secs(60);
 /// Comments that a node is killed among.
 const COMMENTS: usize = 600;
 
@@ -112,13 +116,12 @@ async fn a_node_that_was_killed_while_it_fetched_has_all_of_it_after_its_start()
     publish_all(first, &comments).await;
     publish(second, &announcement).await;
 
-    // Once the root is there, its comments are on their way.
+    // Where one comment is, the others are on their way.
     let (_target, relay) = relay(third).await;
+    let mut comes = relay.subscribe(&[json!({"kinds": [events::COMMENT]})]).await.unwrap();
     publish(third, &announcement).await;
-    arrives(third, &issue).await;
-    let come = relay.count(&[json!({"kinds": [events::COMMENT]})]).await.unwrap();
+    assert!(comes.next_event(WITHIN).await.unwrap().is_some(), "no comment comes to the third node");
     third.docker(&["kill"]).await;
-    println!("killed when {} of {COMMENTS} comments had come", come.unwrap_or_default());
     third.start_again().await;
     mesh.is_level_with(&project, &[&state, &issue, &comments[0], &comments[COMMENTS - 1]]).await;
     mesh.end().await;

@@ -11,9 +11,10 @@ use spec_tests::project::{Project, Service};
 use crate::mesh::{self, Mesh, Node};
 
 /// People, each with a repository of every identifier. What is pushed is the same for all of one identifier, so a node
-/// fetches ten times and not five hundred: it spares other hosts (thirty fetches a minute), which is not what is asked here.
-const OWNERS: usize = 50;
-const IDENTIFIERS: usize = 10;
+/// fetches for each identifier a few times and not five hundred: it spares other hosts (thirty fetches a minute), which is
+/// not what is asked here.
+const OWNERS: usize = 100;
+const IDENTIFIERS: usize = 5;
 const REPOSITORIES: usize = OWNERS * IDENTIFIERS;
 
 #[tokio::test(flavor = "multi_thread")]
