@@ -5,6 +5,7 @@ use grasp_fixtures::events::coordinate;
 use grasp_fixtures::{Announcement, State, events, keys};
 use nostr::event::Event;
 use nostr::key::Keys;
+use nostr::types::Timestamp;
 use spec_tests::instance;
 use spec_tests::project::{Project, Service};
 
@@ -27,9 +28,11 @@ async fn a_fresh_node_joins_where_there_are_five_hundred_repositories() {
     let [first, second] = mesh.nodes();
     let content = Project::new("join").await;
     let repositories = repositories();
-    let names = mesh::names();
-    let announcements: Vec<Event> = repositories.iter().map(|one| one.announcement(&names)).collect();
-    let states: Vec<Event> = repositories.iter().map(|one| one.state(&content.tip)).collect();
+    // All of one second, so that they come in the order of their ids and not one identifier after the other: a node would
+    // spend its fetches on the first ones.
+    let (names, now) = (mesh::names(), Timestamp::now().as_secs());
+    let announcements: Vec<Event> = repositories.iter().map(|one| one.announcement(&names, now)).collect();
+    let states: Vec<Event> = repositories.iter().map(|one| one.state(&content.tip, now)).collect();
     let issues: Vec<Event> = repositories.iter().map(Repository::issue).collect();
     let prepare = async |node: &Node| {
         publish(node, &announcements).await;
@@ -67,16 +70,16 @@ fn repositories() -> Vec<Repository> {
 }
 
 impl Repository {
-    fn announcement(&self, on: &[ServiceUrl]) -> Event {
+    fn announcement(&self, on: &[ServiceUrl], at: u64) -> Event {
         let listed = |announcement: Announcement, name: &ServiceUrl| {
             let url = name.clone_url(&self.owner.public_key(), &self.identifier);
             announcement.clone_url(url).relay(name.relay())
         };
-        on.iter().fold(Announcement::new(&self.identifier), listed).draft().sign(&self.owner)
+        on.iter().fold(Announcement::new(&self.identifier), listed).draft().at(at).sign(&self.owner)
     }
 
-    fn state(&self, tip: &str) -> Event {
-        State::new(&self.identifier).branch("main", tip).head("main").draft().sign(&self.owner)
+    fn state(&self, tip: &str, at: u64) -> Event {
+        State::new(&self.identifier).branch("main", tip).head("main").draft().at(at).sign(&self.owner)
     }
 
     fn issue(&self) -> Event {
