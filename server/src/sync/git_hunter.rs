@@ -273,12 +273,12 @@ impl Site {
         } else {
             self.lead_of_pull(&waiting.event).await?
         };
-        let Some(Lead { repository, contributed, mut wanted, mut servers }) = lead else { return Ok(None) };
+        let Some(Lead { repository, mut wanted, mut servers }) = lead else { return Ok(None) };
         let here = self.house.families.present(&repository.identifier, wanted.iter().map(|(oid, _)| *oid))?;
         let parts = self.parts.lock().tips(&repository.identifier);
         wanted.retain(|(oid, _)| !here.contains(oid) && !parts.contains(oid));
         servers.truncate(MAX_SERVERS);
-        Ok(Some(Quarry { event: *id, repository, contributed, missing: wanted, servers, origin }))
+        Ok(Some(Quarry { event: *id, repository, missing: wanted, servers, origin }))
     }
 
     async fn lead_of_state(&self, event: &Event) -> Result<Option<Lead>, HouseError> {
@@ -294,12 +294,7 @@ impl Site {
                 families.insert(named.identifier.clone(), self.house.load(&named.identifier).await?);
             }
         }
-        let contributed = if self.house.is_contributed(&pull) {
-            pull.contributed(&self.house.plan.service).next()
-        } else {
-            None
-        };
-        Ok(Lead::of_pull(&pull, &families, contributed))
+        Ok(Lead::of_pull(&pull, &families))
     }
 
     async fn fetch(

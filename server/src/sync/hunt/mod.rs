@@ -55,8 +55,6 @@ pub struct QuarryStatus {
     pub event: EventId,
     /// Its repository.
     pub repository: Coordinate,
-    /// See [`Quarry::contributed`].
-    pub contributed: bool,
     /// Objects that are still missing.
     pub missing: usize,
     /// Servers that may have them.
@@ -141,7 +139,6 @@ impl Hunt {
         self.quarries.iter().map(|(event, hunted)| QuarryStatus {
             event: *event,
             repository: hunted.repository.clone(),
-            contributed: hunted.contributed,
             missing: hunted.missing.len(),
             servers: hunted.servers.len(),
             attempts: hunted.attempts,
