@@ -50,7 +50,7 @@ impl Setup {
         Self { program: program.into(), backend, address, environment: Vec::new() }
     }
 
-    /// Where it listens, in a network of the test's own ([`crate::network`]).
+    /// Where it listens, in a network of the test's own ([`crate::namespace`]).
     #[must_use]
     pub fn at(mut self, address: SocketAddr) -> Self {
         self.address = address;

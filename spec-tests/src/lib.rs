@@ -11,7 +11,7 @@ pub mod engine;
 pub mod gate;
 pub mod home;
 pub mod instance;
-pub mod network;
+pub mod namespace;
 pub mod process;
 pub mod raw_push;
 pub mod view;

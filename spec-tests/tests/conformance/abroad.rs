@@ -6,7 +6,7 @@ use grasp_audit::check::Verdict;
 use grasp_audit::peer::PeerAddress;
 use grasp_audit::report::terminal;
 use grasp_audit::{Options, Suite, specs};
-use spec_tests::network::{Network, PUBLIC};
+use spec_tests::namespace::{Network, PUBLIC};
 use spec_tests::{Backend, Setup, gate};
 
 /// A server at a public address on the port of `http`, and what comes of one check against it.
