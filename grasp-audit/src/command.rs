@@ -1,5 +1,6 @@
 //! Commands that have a file of their own.
 
+pub(crate) mod agree;
 pub(crate) mod audit;
 pub(crate) mod diff;
 pub(crate) mod guest;

@@ -20,6 +20,7 @@
 //! [`VERSION`] is that of this suite: how it looks, and its interface. [`catalogue::REVISION`] is that of the catalogue it
 //! implements: what it asks of servers. Either may change without the other, and every report names both.
 
+pub mod agreement;
 pub mod attachment;
 pub mod calendar;
 pub mod catalogue;

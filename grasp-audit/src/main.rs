@@ -1,4 +1,4 @@
-//! The command line of the suite: audit, property, replay, snapshot, diff, probe, list, explain.
+//! The command line of the suite: audit, property, replay, snapshot, diff, agree, probe, list, explain.
 
 mod command;
 mod progress;
@@ -67,6 +67,9 @@ enum Command {
     /// Compare two snapshots, or servers: what changed, and which requirements it touches
     #[command(after_help = command::diff::EXAMPLES)]
     Diff(Box<command::diff::DiffArgs>),
+    /// Tell whether servers hold the same: each repository's events, by id, and refs
+    #[command(after_help = command::agree::EXAMPLES)]
+    Agree(Box<command::agree::AgreeArgs>),
     /// Read-only health check, over in seconds
     Probe(ProbeArgs),
     /// List the requirements, the checks that prove them, and the cases of --hardening
@@ -155,6 +158,7 @@ async fn main() -> ExitCode {
         Command::Replay(args) => command::replay::run(*args).await,
         Command::Snapshot(args) => command::snapshot::run(*args).await,
         Command::Diff(args) => command::diff::run(*args).await,
+        Command::Agree(args) => command::agree::run(*args).await,
         Command::Probe(args) => probe_command(args).await,
         Command::List { filter } => Ok(list(filter)),
         Command::Explain { id } => explain(&id),

@@ -307,3 +307,16 @@ async fn a_snapshot_that_cannot_be_is_told() {
     }
     assert!(!folder.path().join("s.json").exists(), "nothing is written");
 }
+
+#[tokio::test]
+async fn whether_servers_agree_is_asked_of_two_or_more_different_ones_that_answer() {
+    let (folder, (boast, no)) = (tempfile::tempdir().unwrap(), servers().await);
+    let alone = run(folder.path(), &["agree", &boast.url]).await;
+    assert_eq!(code(&alone), 2, "{}", said(&alone));
+    let twice = run(folder.path(), &["agree", &boast.url, &boast.url]).await;
+    assert!(code(&twice) == 2 && said(&twice).contains("is named twice"), "{}", said(&twice));
+    let gone = run(folder.path(), &["agree", &boast.url, "one.example=http://127.0.0.1:1"]).await;
+    assert!(code(&gone) == 2 && said(&gone).contains("127.0.0.1:1 cannot be reached"), "{}", said(&gone));
+    let silent = run(folder.path(), &["agree", &boast.url, &no.url, "--patience", "0.05"]).await;
+    assert!(code(&silent) == 2 && said(&silent).contains("the relay of"), "{}", said(&silent));
+}

@@ -1,23 +1,15 @@
 //! A server in a container, whoever made its image: started through testcontainers, reached at a published port.
 //!
-//! testcontainers runs in a companion process (`container-under-test`), which this holds by a pipe: the pipe's end, for
-//! whatever reason, is the end of the container, its volumes and the companion.
+//! testcontainers runs in the [companion](crate::companion) process, whose end is that of the container and its volumes.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that has no server cannot go on
 
 use std::path::PathBuf;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use grasp_fixtures::keys;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
+use crate::companion::{Companion, Kept};
 use crate::engine;
-
-/// How long the companion may take to take everything away.
-const GONE_WITHIN: Duration = Duration::from_secs(90);
 
 /// A container that is to be started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +22,8 @@ pub struct Wanted {
     pub environment: Vec<(String, String)>,
     /// A folder of the container that outlives it until the run ends: a volume.
     pub volume: Option<String>,
+    /// A folder of the container that is kept in memory, and how it is mounted: `uid=10001`. It goes with each stop.
+    pub in_memory: Option<(String, String)>,
     /// Read-only root file system, no capabilities, no way to new privileges.
     pub hardened: bool,
     /// How long it may take until it answers, in seconds.
@@ -47,6 +41,7 @@ impl Wanted {
             port,
             environment: Vec::new(),
             volume: None,
+            in_memory: None,
             hardened: false,
             answers_within: 120,
             run: keys::random_suffix(16),
@@ -77,24 +72,9 @@ impl Wanted {
     /// # Errors
     /// Why there is no such server: no engine, no image, it ends at once, it does not answer.
     pub async fn start(self, companion: impl Into<PathBuf>) -> Result<Container, String> {
-        let mut companion = Command::new(companion.into())
-            .arg(serde_json::to_string(&self).expect("plain data"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            // An interrupt at the terminal is for the test; the companion then sees the pipe end.
-            .process_group(0)
-            .spawn()
-            .map_err(|error| format!("the companion does not start: {error}"))?;
-        let told = BufReader::new(companion.stdout.take().expect("piped")).lines();
-        let commands = companion.stdin.take();
-        let mut container = Container {
-            wanted: self,
-            authority: String::new(),
-            id: String::new(),
-            companion,
-            commands,
-            told,
-        };
+        let companion = Companion::start(companion, &Kept::Container(self.clone()))?;
+        let mut container =
+            Container { wanted: self, authority: String::new(), id: String::new(), companion };
         container.is_up().await?;
         Ok(container)
     }
@@ -106,9 +86,7 @@ pub struct Container {
     wanted: Wanted,
     authority: String,
     id: String,
-    companion: Child,
-    commands: Option<ChildStdin>,
-    told: Lines<BufReader<ChildStdout>>,
+    companion: Companion,
 }
 
 impl Container {
@@ -142,7 +120,7 @@ impl Container {
     /// When it has ended.
     #[must_use]
     pub fn companion(&self) -> u32 {
-        self.companion.id().expect("the companion runs")
+        self.companion.id()
     }
 
     /// What `docker inspect --format <format>` says about it.
@@ -159,8 +137,7 @@ impl Container {
     /// # Panics
     /// When that does not come up.
     pub async fn replace(&mut self) {
-        let commands = self.commands.as_mut().expect("it runs");
-        commands.write_all(b"replace\n").await.expect("the companion listens");
+        self.companion.say("replace").await;
         self.is_up().await.unwrap_or_else(|why| panic!("{why}"));
     }
 
@@ -169,18 +146,11 @@ impl Container {
     /// # Panics
     /// When the companion fails at that.
     pub async fn end(mut self) {
-        self.commands = None;
-        let ended = self.companion.wait().await.expect("the companion can be waited for");
-        assert!(ended.success(), "the companion failed: {ended}");
+        self.companion.end().await;
     }
 
     async fn is_up(&mut self) -> Result<(), String> {
-        let line = self.told.next_line().await.map_err(|error| error.to_string())?;
-        let told: Value = serde_json::from_str(&line.unwrap_or_default())
-            .map_err(|_| "the companion ended without a word".to_owned())?;
-        if let Some(why) = told["failed"].as_str() {
-            return Err(why.to_owned());
-        }
+        let told = self.companion.hears().await?;
         let text = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
         (self.authority, self.id) = (text("authority"), text("id"));
         Ok(())
@@ -190,17 +160,7 @@ impl Container {
 impl Drop for Container {
     fn drop(&mut self) {
         if std::thread::panicking() && !self.id.is_empty() {
-            eprintln!(
-                "---- log of the container at {}
-{}",
-                self.authority,
-                engine::log(&self.id, 60)
-            );
-        }
-        drop(self.commands.take());
-        let deadline = Instant::now() + GONE_WITHIN;
-        while matches!(self.companion.try_wait(), Ok(None)) && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(20));
+            eprintln!("---- log of the container at {}\n{}", self.authority, engine::log(&self.id, 60));
         }
     }
 }

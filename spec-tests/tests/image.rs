@@ -4,8 +4,7 @@
 //! and there a skip is a failure.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use grasp_audit::check::{Check, Verdict};
 use grasp_audit::report::terminal;
@@ -13,36 +12,20 @@ use grasp_audit::target::Target;
 use grasp_audit::{Options, Report, Suite, specs};
 use rustix::process::{Pid, Signal, kill_process};
 use spec_tests::container::{Container, Wanted};
-use spec_tests::engine::{self, docker};
-use spec_tests::gate::{self, ARCHIVED, EXPIRY, MAY_SKIP, NEED_THE_PLAIN_SERVER};
+use spec_tests::engine::{self, Left, docker};
+use spec_tests::gate::{ARCHIVED, EXPIRY, MAY_SKIP, NEED_THE_PLAIN_SERVER};
+use spec_tests::image::{self, AUDIT, SERVER};
 use spec_tests::instance::{context, eventually};
 use spec_tests::{Backend, Setup, process};
 
-const SERVER: &str = "grasp-server";
-const AUDIT: &str = "grasp-audit";
 /// The user that both images run as.
 const NOBODY: &str = "10001";
 /// The most that an image may take, in bytes.
 const SMALL: u64 = 80_000_000;
 
-/// The image, loaded into the engine from the archive that `make image` has made; why not, otherwise.
-fn load(image: &str) -> Result<(), String> {
-    engine::version()
-        .map_err(|error| format!("no container engine answers ({error}); `make test` starts one"))?;
-    let archive = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/image/{image}.tar.gz"));
-    if !archive.exists() {
-        return Err(format!("there is no image {image}; `make image` builds it, and so does `make test`"));
-    }
-    docker(&["load".as_ref(), "--quiet".as_ref(), "--input".as_ref(), archive.as_os_str()])
-        .map(drop)
-        .map_err(|error| error.to_string())
-}
-
 /// Whether `test` can be carried out; says why not.
 fn has_image(test: &str) -> bool {
-    static LOADED: OnceLock<Result<(), String>> = OnceLock::new();
-    let loaded = LOADED.get_or_init(|| load(SERVER).and_then(|()| load(AUDIT)));
-    loaded.as_ref().map_err(|why| gate::skip(test, why)).is_ok()
+    image::is_there(&[SERVER, AUDIT], test)
 }
 
 /// A container of our server that knows its name.
@@ -206,7 +189,7 @@ async fn a_container_that_does_not_answer_is_told_with_its_log_and_goes() {
     let told = fails(unknown).await;
     assert!(told.contains("grasp-server:no-such-tag cannot be started"), "{told}");
     for run in runs {
-        eventually("nothing is left", async || engine::left_by(&run).unwrap() == (vec![], vec![])).await;
+        eventually("nothing is left", async || engine::left_by(&run).unwrap() == Left::default()).await;
     }
 }
 
@@ -218,9 +201,9 @@ async fn nothing_is_left_however_a_test_ends() {
     let with_volume = || Wanted { volume: Some("/var/lib/grasp".to_owned()), ..ours() };
     let (dropped, killed) = tokio::join!(start(with_volume()), start(with_volume()));
     for container in [&dropped, &killed] {
-        let (containers, volumes) = engine::left_by(container.run()).unwrap();
-        assert_eq!(containers, [container.id()]);
-        assert_eq!(volumes.len(), 1);
+        let left = engine::left_by(container.run()).unwrap();
+        assert_eq!(left.containers, [container.id()]);
+        assert_eq!(left.volumes.len(), 1);
     }
     let runs = [dropped.run().to_owned(), killed.run().to_owned()];
 
@@ -231,7 +214,7 @@ async fn nothing_is_left_however_a_test_ends() {
     assert_eq!(inner.len(), 1);
     kill_process(Pid::from_raw(i32::try_from(inner[0]).unwrap()).unwrap(), Signal::KILL).unwrap();
     for run in runs {
-        eventually("nothing is left", async || engine::left_by(&run).unwrap() == (vec![], vec![])).await;
+        eventually("nothing is left", async || engine::left_by(&run).unwrap() == Left::default()).await;
     }
 }
 

@@ -138,7 +138,8 @@ async fn connect(relay: &RelayUrl, place: &Workplace) -> Result<Connected, Unrea
 fn unreachable(error: ConnectError) -> Unreachable {
     let why = error.to_string();
     match error {
-        ConnectError::Status(429 | 503) => Unreachable::RateLimited,
+        // 503 is what a server says that stops, and a proxy whose server does: soon it may be back.
+        ConnectError::Status(429) => Unreachable::RateLimited,
         ConnectError::NoRelay
         | ConnectError::Outbound(
             OutboundError::Url(_) | OutboundError::Forbidden { .. } | OutboundError::Elsewhere(_),
@@ -330,5 +331,18 @@ pub(super) fn ended(reason: String) -> Unreachable {
     match Refusal::of(&reason) {
         Refusal::RateLimited => Unreachable::RateLimited,
         _ => Unreachable::Failed(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_asks_for_less_is_given_a_pause() {
+        let paused = |status| matches!(unreachable(ConnectError::Status(status)), Unreachable::RateLimited);
+        assert!(paused(429));
+        // A server that is stopping, behind a proxy or not, is back before such a pause is over.
+        assert!([502, 503, 504].into_iter().all(|status| !paused(status)));
     }
 }

@@ -45,7 +45,8 @@ fn code(succeeded: bool) -> ExitCode {
     if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn tell(what: &Value) {
+/// Tells the test something.
+pub(crate) fn tell(what: &Value) {
     // When nobody listens any more, standard input has ended too, and that is acted on.
     let _ = writeln!(std::io::stdout(), "{what}");
 }
@@ -103,16 +104,19 @@ fn is_taken(error: &TestcontainersError) -> bool {
 fn request(wanted: &Wanted, port: u16) -> ContainerRequest<GenericImage> {
     let (name, tag) = name_and_tag(&wanted.image);
     let (inside, volume, run) = (wanted.port.tcp(), wanted.volume.clone(), wanted.run.clone());
-    let hardened = wanted.hardened;
+    let (hardened, in_memory) = (wanted.hardened, wanted.in_memory.clone());
     let mut request = GenericImage::new(name, tag)
         .with_exposed_port(inside)
         .with_label(LABEL, &wanted.run)
         .with_startup_timeout(Duration::from_secs(wanted.answers_within))
         .with_host_config_modifier(move |host| {
             publish(host, port, &inside.to_string());
+            // A name that no other container has is looked for elsewhere, where there may be no way to.
+            host.dns_options = Some(["timeout:1", "attempts:1"].map(str::to_owned).to_vec());
             if let Some(folder) = &volume {
                 mount(host, &run, folder);
             }
+            host.tmpfs.get_or_insert_default().extend(in_memory.clone());
             if hardened {
                 harden(host);
             }
@@ -144,7 +148,7 @@ fn mount(host: &mut HostConfig, run: &str, folder: &str) {
 
 fn harden(host: &mut HostConfig) {
     host.readonly_rootfs = Some(true);
-    host.tmpfs = Some(HashMap::from([("/tmp".to_owned(), String::new())]));
+    host.tmpfs.get_or_insert_default().insert("/tmp".to_owned(), String::new());
     host.cap_drop = Some(vec!["ALL".to_owned()]);
     host.security_opt = Some(vec!["no-new-privileges".to_owned()]);
 }

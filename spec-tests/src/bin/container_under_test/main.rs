@@ -1,5 +1,5 @@
-//! One server in a container, for a test that holds this process by a pipe: when standard input ends, whatever the
-//! reason, everything goes that was made.
+//! One server in a container, or a network for some of them, for a test that holds this process by a pipe: when standard
+//! input ends, whatever the reason, everything goes that was made.
 //!
 //! testcontainers leaves that to a container of its own (ryuk), whose image must be pulled from a registry. Here two
 //! processes do it: the outer one keeps the engine at hand and cleans up, also when the inner one, which speaks
@@ -9,9 +9,11 @@
 mod forwarder;
 mod inner;
 
+use std::io::Read as _;
 use std::process::{Command, ExitCode};
 
-use spec_tests::container::Wanted;
+use serde_json::json;
+use spec_tests::companion::Kept;
 use spec_tests::engine;
 use tempfile::TempDir;
 use testcontainers::bollard::API_DEFAULT_VERSION;
@@ -21,17 +23,28 @@ const INNER: &str = "GRASP_CONTAINER_INNER";
 
 fn main() -> ExitCode {
     let argument = std::env::args().nth(1).unwrap_or_default();
-    let Ok(wanted) = serde_json::from_str::<Wanted>(&argument) else {
-        eprintln!("usage: container-under-test JSON (spec_tests::container starts this)");
+    let Ok(kept) = serde_json::from_str::<Kept>(&argument) else {
+        eprintln!("usage: container-under-test JSON (spec_tests::companion starts this)");
         return ExitCode::from(2);
     };
-    if std::env::var_os(INNER).is_some() {
-        return inner::run(&wanted);
-    }
-    let succeeded = outer(&argument).unwrap_or_else(|why| inner::tell_failure(&why));
-    let removed = engine::remove_all_of(&wanted.run)
+    let done = match &kept {
+        Kept::Container(wanted) if std::env::var_os(INNER).is_some() => return inner::run(wanted),
+        Kept::Container(_) => outer(&argument),
+        Kept::Network { run } => network(run).map(|()| true),
+    };
+    let succeeded = done.unwrap_or_else(|why| inner::tell_failure(&why));
+    let removed = engine::remove_all_of(kept.run())
         .inspect_err(|error| eprintln!("not everything is removed: {error}"));
     if succeeded && removed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Makes a network that leads nowhere else, says what it is called, and waits until standard input ends.
+fn network(run: &str) -> Result<(), String> {
+    let (name, label) = (format!("grasp-gate-{run}"), format!("{}={run}", engine::LABEL));
+    engine::docker(&["network", "create", "--internal", "--label", &label, &name])
+        .map_err(|error| error.to_string())?;
+    inner::tell(&json!({ "network": name }));
+    std::io::stdin().read_to_end(&mut Vec::new()).map(drop).map_err(|error| error.to_string())
 }
 
 /// Runs the inner process on an engine that understands it; whether that ended well.
