@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use nostr::key::PublicKey;
 
 use crate::admission::{Family, Slot};
+use crate::fault;
 use crate::nip34::{Coordinate, Identifier, Oid, PullRequest, RefName, State};
 
 /// What a waiting event leads to.
@@ -45,13 +46,14 @@ impl Lead {
     pub fn of_pull(pull: &PullRequest, families: &BTreeMap<Identifier, Family>) -> Option<Self> {
         let tip = pull.tip?;
         let mut servers = pull.clone_urls.clone();
+        servers.retain(|_| !fault::is("own-clones-ignored"));
         let mut repository = None;
         for named in &pull.repositories {
             let Some(family) = families.get(&named.identifier) else { continue };
             let Some(mut people) = family.hosted().remove(&named.owner) else { continue };
             people.insert(named.owner);
             for url in clones(family, &people) {
-                if !servers.contains(&url) {
+                if !servers.contains(&url) && !fault::is("announced-clones-ignored") {
                     servers.push(url);
                 }
             }

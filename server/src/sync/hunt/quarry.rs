@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::input::Quarry;
+use crate::fault;
 use crate::nip34::{Coordinate, Oid, RefName, ServiceDomain};
 use crate::sync::bounds::MAX_SERVERS;
 use crate::sync::millis::Millis;
@@ -50,8 +51,9 @@ impl Hunted {
         let urls = quarry.servers.iter().filter_map(|url| CloneUrl::parse(url).ok());
         let others = urls.filter(|url| !service.is_host_of(url.as_str()));
         let mut before = std::mem::take(&mut self.servers);
+        let most = if fault::is("first-host-only") { 1 } else { MAX_SERVERS };
         for url in others {
-            if self.servers.len() >= MAX_SERVERS {
+            if self.servers.len() >= most {
                 break;
             }
             let tried = before.remove(&url).unwrap_or(Tried { failures: 0, next: now.max(self.ready) });
