@@ -3,7 +3,7 @@
 //! Everybody has one for every identifier, empty until something is pushed to it. It is apart from the hosted repository
 //! at the path without `/prs`; what is released in it appears in the hosted ones too, and never the other way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Event, EventId, Judgement, NostrRefs, Object, Project, Push, Reply, Repo, Row, Says, World, reached,
@@ -64,13 +64,30 @@ impl World {
         for world in world.settled() {
             judgement = judgement.or(Reply::Taken, world);
         }
+        if !self.is_place_of(event, push.to) {
+            judgement = judgement.or(Reply::Refused, self.clone());
+        }
         let mirrored = self.has_served_any(event) && !self.served.contains_key(&event.id);
         if mirrored { judgement.also(Row::Mirrored) } else { judgement }
     }
 
+    /// Whether this contributor's repository, of its signer and of an identifier that it names, is certainly a place for its
+    /// data: its `clone` tag names it, or what it names there is served here. Otherwise the table does not say.
+    pub(super) fn is_place_of(&self, event: &Event, repo: Repo) -> bool {
+        let of_project = event.names().iter().filter(|named| named.project == repo.project);
+        event.contributes() == Some(repo) || self.is_any_served(of_project)
+    }
+
+    /// The same world where it is not said whether what was pushed to these contributors' repositories counts.
+    pub(super) fn doubting(&self, id: EventId, places: &[Repo]) -> Self {
+        let mut world = self.clone();
+        places.iter().for_each(|place| world.contributor_mut(*place).doubt(id));
+        world
+    }
+
     /// A pull request is served from now on: where its data is below `/prs/`.
     pub(super) fn serve_contribution(&mut self, event: &Event, tip: Object) {
-        for (repo, _) in self.contributions_of(event.id) {
+        for repo in self.pushed_below_prs(event.id).into_keys() {
             self.contributor_mut(repo).serve(event.id, tip);
         }
         let Some(place) = event.contributes().filter(|place| self.contributed_at(*place, event.id).is_none())
@@ -114,7 +131,12 @@ impl World {
         self.contributors.get(&repo).map(|refs| reached(refs.served.values())).unwrap_or_default()
     }
 
-    /// Where this ref is below `/prs/`.
+    /// Where somebody has pushed it below `/prs/`, and what.
+    pub(super) fn pushed_below_prs(&self, id: EventId) -> BTreeMap<Repo, Object> {
+        self.contributors.iter().filter_map(|(repo, refs)| Some((*repo, *refs.uploads.get(&id)?))).collect()
+    }
+
+    /// Where this ref is below `/prs/`, or may be.
     pub(super) fn contributions_of(&self, id: EventId) -> Vec<(Repo, Object)> {
         self.contributors.iter().filter_map(|(repo, refs)| Some((*repo, refs.at(id)?))).collect()
     }

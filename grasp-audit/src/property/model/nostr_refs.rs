@@ -14,7 +14,7 @@ pub(super) struct NostrRefs {
     /// That may be there or not.
     pub(super) maybe: BTreeMap<EventId, Object>,
     /// That might have been there, were not when it was looked at, and may come later.
-    later: BTreeMap<EventId, Object>,
+    pub(super) later: BTreeMap<EventId, Object>,
 }
 
 /// One that is not where it should be.
@@ -41,6 +41,11 @@ impl NostrRefs {
     pub(super) fn upload(&mut self, id: EventId, tip: Object) {
         self.remove(id);
         self.uploads.insert(id, tip);
+    }
+
+    /// Whether what was pushed is still there is not said any more.
+    pub(super) fn doubt(&mut self, id: EventId) {
+        self.maybe.extend(self.uploads.remove(&id).map(|tip| (id, tip)));
     }
 
     /// It is there no more.

@@ -8,7 +8,7 @@ impl World {
     pub(super) fn pull(&self, event: &Event, names: &[Repo], tip: Object) -> Judgement {
         let hosted = |repo: &Repo| self.hosted(*repo).is_some();
         let served = |repo: &Repo| self.announced(*repo).is_some_and(|known| known.served);
-        if names.iter().any(|repo| hosted(repo) && served(repo)) {
+        if self.has_served_any(event) {
             return self.pull_taken(event, tip);
         }
         if event.contributes().is_some() {
@@ -27,18 +27,34 @@ impl World {
 
     /// It is accepted: served when its data is here, or was pushed for it before.
     fn pull_taken(&self, event: &Event, tip: Object) -> Judgement {
-        let (uploads, contributions) = (self.uploads_of(event.id), self.contributions_of(event.id));
+        let judgement = self.pull_with_its_data(event, tip);
+        let pushed = self.pushed_below_prs(event.id).into_keys();
+        let unsure: Vec<Repo> = pushed
+            .filter(|repo| event.may_be_contributed_to(*repo) && !self.is_place_of(event, *repo))
+            .collect();
+        if unsure.is_empty() {
+            return judgement;
+        }
+        let without = self.doubting(event.id, &unsure).pull_with_its_data(event, tip);
+        without.alternatives.into_iter().fold(judgement, |judgement, way| judgement.or(way.reply, way.world))
+    }
+
+    fn pull_with_its_data(&self, event: &Event, tip: Object) -> Judgement {
+        let (uploads, contributions) = (self.uploads_of(event.id), self.pushed_below_prs(event.id));
         let fits_hosted =
             |(repo, upload): &(Repo, Object)| *upload == tip && event.names_project(repo.project);
         let fits_contributor =
-            |(repo, upload): &(Repo, Object)| *upload == tip && event.may_be_contributed_to(*repo);
+            |repo: Repo, upload: Object| upload == tip && event.may_be_contributed_to(repo);
         let pushed = uploads.iter().any(fits_hosted);
-        let contributed: Vec<Repo> =
-            contributions.iter().filter(|one| fits_contributor(one)).map(|(repo, _)| *repo).collect();
+        let contributed: Vec<Repo> = contributions
+            .iter()
+            .filter(|(repo, upload)| fits_contributor(**repo, **upload))
+            .map(|(repo, _)| *repo)
+            .collect();
         let is_here = self.has_tip(event, tip);
         let mut world = self.clone();
         world.drop_uploads(event.id, |_, upload| upload != tip);
-        world.drop_contributions(event.id, |repo, upload| !fits_contributor(&(repo, upload)));
+        world.drop_contributions(event.id, |repo, upload| !fits_contributor(repo, upload));
         if pushed || !contributed.is_empty() {
             world.take_objects(event, tip);
         }
@@ -75,7 +91,12 @@ impl World {
 
     /// Whether it names a repository that is hosted and served.
     pub(super) fn has_served_any(&self, event: &Event) -> bool {
-        event.names().iter().any(|repo| {
+        self.is_any_served(event.names())
+    }
+
+    /// Whether one of these is hosted and served.
+    pub(super) fn is_any_served<'a>(&self, repos: impl IntoIterator<Item = &'a Repo>) -> bool {
+        repos.into_iter().any(|repo| {
             self.hosted(*repo).is_some() && self.announced(*repo).is_some_and(|known| known.served)
         })
     }

@@ -136,3 +136,20 @@ fn a_difference_below_prs_is_named() {
     assert!(differences.contains(&missing) && differences.contains(&Difference::NoContributor(carols)));
     assert_eq!(differences.len(), 2);
 }
+
+#[test]
+fn a_place_that_the_event_does_not_name_and_whose_repository_is_elsewhere_counts_or_not() {
+    let mut tale = Tale::default();
+    let (x, y) = (at(Alice), Repo { owner: Alice, project: Project::Y });
+    let elsewhere = Repo { owner: Dave, project: Project::Y };
+    let early = tale.contribution(&[x, y], C2, DAVES);
+    tale.contribute(elsewhere, &early, C2);
+    let ways = tale.world.publish(&early).alternatives;
+    assert_eq!(ways.iter().map(|way| way.reply).collect::<Vec<_>>(), [Reply::Taken, Reply::Waits]);
+    let late = tale.contribution(&[x, y], D2, DAVES);
+    tale.publish(&late);
+    let brings = Object::ALL.into_iter().collect();
+    let push = Push { to: elsewhere, wants: Wants::Contribution(late.id, D2), brings };
+    let ways = tale.world.push(&push).alternatives;
+    assert_eq!(ways.iter().map(|way| way.reply).collect::<Vec<_>>(), [Reply::Taken, Reply::Refused]);
+}
