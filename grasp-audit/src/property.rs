@@ -22,6 +22,7 @@ pub mod story;
 mod tell;
 
 pub use self::explore::{Failure, Findings, Plan, Progress, Silent, explore};
+pub use self::generate::Scope;
 pub use self::model::{Coverage, Row};
 pub use self::play::{Break, Outcome, Telling, Told, tell};
 pub use self::record::Record;

@@ -12,10 +12,13 @@ pub const COMPLETE: &str = "GRASP_GATE_COMPLETE";
 /// Checks that may be skipped against the bundled server, and why.
 pub const MAY_SKIP: &[(&str, &str)] = &[
     ("G01/relay/rejects-unlisted/listed-host-case", "the service's host is an address, which has no letters"),
-    ("G01/relay/rejects-unlisted/listed-default-port", "the service's port is the system's choice"),
+    (
+        "G01/relay/rejects-unlisted/listed-default-port",
+        "the port is the system's choice; see conformance/abroad.rs",
+    ),
     ("G01/nip11/limits/max-event-tags", "the server bounds messages, not tags"),
     ("G01/nip11/limits/max-content-length", "the server bounds messages, not contents"),
-    ("G02/events/admission/private-address", "the peer is on loopback, where the server is allowed to go"),
+    ("G02/events/admission/private-address", "the server is on loopback; see conformance/abroad.rs"),
 ];
 
 /// Checks that the gate leaves out, and why: no setting makes their waiting short.

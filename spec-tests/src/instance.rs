@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that has no server cannot go on
 
 use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub enum Backend {
 pub struct Setup {
     program: PathBuf,
     backend: Backend,
+    address: SocketAddr,
     environment: Vec<(String, String)>,
 }
 
@@ -44,7 +46,15 @@ impl Setup {
     /// `program` is `env!("CARGO_BIN_EXE_server-under-test")` of the test that asks.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>, backend: Backend) -> Self {
-        Self { program: program.into(), backend, environment: Vec::new() }
+        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        Self { program: program.into(), backend, address, environment: Vec::new() }
+    }
+
+    /// Where it listens, in a network of the test's own ([`crate::namespace`]).
+    #[must_use]
+    pub fn at(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
     }
 
     /// Sets a variable of the server's environment.
@@ -72,7 +82,8 @@ impl Setup {
     /// When it does not start.
     pub async fn start(self) -> Instance {
         let folder = tempfile::Builder::new().prefix("grasp-gate-").tempdir().unwrap();
-        let mut instance = Instance { setup: self, folder, port: 0, starts: 0, running: None };
+        let port = self.address.port();
+        let mut instance = Instance { setup: self, folder, port, starts: 0, running: None };
         instance.start().await;
         instance
     }
@@ -89,16 +100,16 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// `ws://127.0.0.1:<port>`, the same after every restart.
+    /// `ws://<address>:<port>`, the same after every restart; the address is 127.0.0.1 unless [`Setup::at`] says otherwise.
     #[must_use]
     pub fn url(&self) -> String {
         format!("ws://{}", self.authority())
     }
 
-    /// `127.0.0.1:<port>`
+    /// `<address>:<port>`
     #[must_use]
     pub fn authority(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        SocketAddr::new(self.setup.address.ip(), self.port).to_string()
     }
 
     /// The working directory, which holds all folders of the server.

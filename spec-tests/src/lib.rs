@@ -13,6 +13,7 @@ pub mod gate;
 pub mod home;
 pub mod image;
 pub mod instance;
+pub mod namespace;
 pub mod network;
 pub mod process;
 pub mod project;

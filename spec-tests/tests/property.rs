@@ -1,12 +1,13 @@
-//! Generated stories as a gate: they hold against the bundled server on both backends, what was a bug once stays mended,
-//! and a server with one broken rule is found out by a story of at most six steps.
+//! Generated stories as a gate: they hold against the bundled server on both backends, with contributors' repositories
+//! (GRASP-06) and without, what was a bug once stays mended, and a server with one broken rule is found out by a story of
+//! at most six steps.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use grasp_audit::property::{
-    Failure, Findings, Outcome, Plan, Progress, Record, Silent, Telling, explore, tell,
+    Failure, Findings, Outcome, Plan, Progress, Record, Scope, Silent, Telling, explore, tell,
 };
 use rstest::rstest;
 use spec_tests::{Backend, Instance, Setup};
@@ -25,8 +26,12 @@ fn setup(backend: Backend) -> Setup {
     Setup::new(env!("CARGO_BIN_EXE_server-under-test"), backend)
 }
 
+fn with_contributors(setup: Setup) -> Setup {
+    setup.set("NGIT_GRASP06_ENABLE", true)
+}
+
 async fn healthy() -> &'static Instance {
-    HEALTHY.get_or_init(|| setup(Backend::Memory).start()).await
+    HEALTHY.get_or_init(|| with_contributors(setup(Backend::Memory)).start()).await
 }
 
 fn asked(name: &str, otherwise: u64) -> u64 {
@@ -47,11 +52,13 @@ async fn explored(server: &Instance, plan: &Plan) -> Findings {
 }
 
 #[rstest]
-#[case::lmdb(Backend::Lmdb, 1)]
-#[case::memory(Backend::Memory, 2)]
+#[case::lmdb(setup(Backend::Lmdb), 1)]
+#[case::memory(setup(Backend::Memory), 2)]
+#[case::contributors(with_contributors(setup(Backend::Lmdb)), 3)]
 #[tokio::test(flavor = "multi_thread")]
-async fn every_story_holds(#[case] backend: Backend, #[case] seed: u64) {
-    let server = setup(backend).start().await;
+async fn every_story_holds(#[case] setup: Setup, #[case] seed: u64) {
+    let server = setup.start().await;
+    let target = server.target().await;
     let telling = telling(asked("PROPERTY_SEED", seed), Duration::from_secs(20), true);
     let cases = asked("PROPERTY_CASES", CASES);
     let findings = explored(&server, &plan(cases, 4, telling)).await;
@@ -62,6 +69,8 @@ async fn every_story_holds(#[case] backend: Backend, #[case] seed: u64) {
     assert_eq!(findings.not_carried_out.0, 0, "{}", findings.not_carried_out.1);
     assert_eq!(findings.limited.0, 0, "{}", findings.limited.1);
     assert!(findings.held * 100 >= cases * 98, "hardly any story is left open: {}", findings.undecided);
+    let unexamined = findings.coverage.rare(&Scope::of(&target).rows(), 1);
+    assert!(unexamined.len() < 4, "nearly every row is exercised: {unexamined:?}");
 }
 
 #[rstest]
@@ -69,7 +78,7 @@ async fn every_story_holds(#[case] backend: Backend, #[case] seed: u64) {
 #[case::memory(Backend::Memory)]
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_a_bug_once_stays_mended(#[case] backend: Backend) {
-    let server = setup(backend).start().await;
+    let server = with_contributors(setup(backend)).start().await;
     for (name, text) in grasp_fixtures::data::regressions() {
         let record = Record::parse(text).expect(name);
         let telling = telling(record.seed, Duration::from_secs(20), true);
@@ -93,7 +102,25 @@ async fn what_was_a_bug_once_stays_mended(#[case] backend: Backend) {
 #[case::retired_is_served("retired-is-served")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_rule_is_found_out_by_a_short_story(#[case] fault: &str) {
-    let server = setup(Backend::Memory).set("GRASP_FAULT", fault).start().await;
+    is_found_out(setup(Backend::Memory).set("GRASP_FAULT", fault)).await;
+}
+
+#[rstest]
+#[case::data_forgotten("contributed-data-forgotten")]
+#[case::other_tips_stay("contributed-other-tips-stay")]
+#[case::by_others_counts("contributed-by-others-counts")]
+#[case::elsewhere_stays("contributed-elsewhere-stays")]
+#[case::one_at_a_time("contributions-one-at-a-time")]
+#[case::mirrored_back("mirrored-back")]
+#[case::mirrored_everywhere("mirrored-everywhere")]
+#[case::refs_stay("contributed-refs-stay")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_rule_about_contributors_is_found_out_by_a_short_story(#[case] fault: &str) {
+    is_found_out(with_contributors(setup(Backend::Memory)).set("GRASP_FAULT", fault)).await;
+}
+
+async fn is_found_out(setup: Setup) {
+    let server = setup.start().await;
     let failure = found_out(&server, 4).await;
     let words = in_words(&failure.record);
     assert!(failure.reproducible, "{words}");

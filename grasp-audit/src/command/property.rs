@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use grasp_audit::property::{
-    Failure, Findings, Outcome, Plan, Progress, Record, Row, Telling, Told, explore, tell,
+    Failure, Findings, Outcome, Plan, Progress, Record, Row, Scope, Telling, Told, explore, tell,
 };
 use grasp_audit::target::Target;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -87,7 +87,8 @@ pub(crate) async fn run(args: PropertyArgs) -> Result<ExitCode, String> {
     let progress: Arc<dyn Progress> = shown.clone();
     let findings = explore(&target, &plan, &progress).await;
     shown.ends();
-    print!("\n{}", report(&findings, &plan));
+    let rows = Scope::of(&target).rows();
+    print!("\n{}", report(&findings, &plan, &rows));
     if let Some(failure) = &findings.failure {
         print!("\n{}", story(&failure.record));
         keep(&args.out, &failure.record)?;
@@ -99,8 +100,8 @@ pub(crate) async fn run(args: PropertyArgs) -> Result<ExitCode, String> {
         );
     }
     if let Some(path) = &args.json {
-        let text =
-            serde_json::to_string_pretty(&as_json(&findings, &plan)).map_err(|error| error.to_string())?;
+        let text = serde_json::to_string_pretty(&as_json(&findings, &plan, &rows))
+            .map_err(|error| error.to_string())?;
         std::fs::write(path, text + "\n")
             .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     }
@@ -146,9 +147,9 @@ fn keep(path: &PathBuf, record: &Record) -> Result<(), String> {
     std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
-fn report(findings: &Findings, plan: &Plan) -> String {
+fn report(findings: &Findings, plan: &Plan, rows: &[Row]) -> String {
     let mut text = String::from("how often each row of the decision table was exercised:\n");
-    text.push_str(&findings.coverage.table());
+    text.push_str(&findings.coverage.table(rows));
     let seconds = findings.elapsed.as_secs_f64();
     text.push_str(&format!(
         "\n{} stories of {} in {seconds:.1} s, {} steps: {} held, {} left open by the specification, {} left out because of limits, {} could not be carried out\n",
@@ -195,8 +196,8 @@ fn verdict(findings: &Findings) -> ExitCode {
     }
 }
 
-fn as_json(findings: &Findings, plan: &Plan) -> serde_json::Value {
-    let rows = Row::ALL.iter().map(|row| {
+fn as_json(findings: &Findings, plan: &Plan, rows: &[Row]) -> serde_json::Value {
+    let rows = rows.iter().map(|row| {
         let (event, case) = row.text();
         json!({"event": event, "case": case, "exercised": findings.coverage.of(*row)})
     });

@@ -55,6 +55,9 @@ async fn carry<S>(
                 let Some(Ok(message)) = message else { return };
                 let Message::Text(text) = message else { continue };
                 let message: Value = serde_json::from_str(text.as_str()).unwrap_or_default();
+                if matches!(message[0].as_str(), Some("REQ" | "NEG-OPEN")) {
+                    tokio::time::sleep(room.manners().slow).await;
+                }
                 let (answers, on) = match heard(room, connection, &message) {
                     Fate::Handed { first, on } => (first, Some(on)),
                     Fate::Answered(answers) => (answers, None),
@@ -73,12 +76,8 @@ async fn carry<S>(
                 let Message::Text(text) = message else { continue };
                 let message: Value = serde_json::from_str(text.as_str()).unwrap_or_default();
                 let manners = room.manners();
-                let is_end = message[0] == "EOSE";
-                if is_end && manners.no_eose {
+                if message[0] == "EOSE" && manners.no_eose {
                     continue;
-                }
-                if is_end && !manners.slow.is_zero() {
-                    tokio::time::sleep(manners.slow).await;
                 }
                 told(room, connection, &message, &mut answered);
                 if outside.send(Message::text(text.as_str())).await.is_err() {

@@ -49,7 +49,7 @@ pub struct Manners {
     pub page: usize,
     /// The document states this many subscriptions as the most.
     pub max_subscriptions: Option<usize>,
-    /// Every end of stored events comes so late.
+    /// Every REQ and NEG-OPEN is answered so late.
     pub slow: Duration,
     /// The end of stored events is never told.
     pub no_eose: bool,

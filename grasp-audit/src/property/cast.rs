@@ -4,7 +4,7 @@
 //! what an earlier one left behind. Ties are made: an event is signed again with another nonce until its id is lower, or
 //! higher, than those it competes with, so that a story means the same whatever the keys are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use grasp_fixtures::{Announcement, Draft, PullRequest, State, events, keys};
 use nostr::event::{Event as Signed, EventId};
@@ -13,9 +13,11 @@ use sha2::{Digest, Sha256};
 
 use super::graph::Graph;
 use super::model::{Address, Event, Says};
-use super::story::{Extra, Listing, Named, Person, Project, Pull, Refs, Repo, Step, Story, Subject, When};
+use super::story::{
+    Extra, Listing, Named, Person, Place, Project, Pull, Refs, Repo, Step, Story, Subject, When,
+};
 use crate::context::MARK;
-use crate::target::url::{ServiceUrl, repository_path};
+use crate::target::url::{ServiceUrl, contribution_path, repository_path};
 
 /// How far before the present a story begins, in seconds: every step has room for its time.
 const HEAD_START: u64 = 600;
@@ -55,6 +57,7 @@ pub(super) struct Cast {
     pub(super) graph: Graph,
     url: ServiceUrl,
     pulls: Vec<Pull>,
+    contributors: BTreeSet<Repo>,
     minted: Vec<Minted>,
     last: u64,
 }
@@ -71,6 +74,7 @@ impl Cast {
             graph: Graph::new(name),
             url,
             pulls: story.pulls.clone(),
+            contributors: story.contributors(),
             minted: Vec::new(),
             last: now.saturating_sub(HEAD_START),
         }
@@ -92,6 +96,24 @@ impl Cast {
     #[must_use]
     pub(super) fn path(&self, repo: Repo) -> String {
         repository_path(&self.keys(repo.owner).public_key(), self.identifier(repo.project))
+    }
+
+    /// The path of a contributor's repository.
+    #[must_use]
+    pub(super) fn contribution_path(&self, repo: Repo) -> String {
+        contribution_path(&self.keys(repo.owner).public_key(), self.identifier(repo.project))
+    }
+
+    /// The contributor's repository that is meant, for the pull request of this number.
+    #[must_use]
+    pub(super) fn place(&self, number: usize, place: Place) -> Option<Repo> {
+        self.pulls.get(number)?.place(place)
+    }
+
+    /// Every contributor's repository that the story speaks of.
+    #[must_use]
+    pub(super) fn contributors(&self) -> &BTreeSet<Repo> {
+        &self.contributors
     }
 
     /// Every event so far, in the order of their making.
@@ -147,7 +169,10 @@ impl Cast {
             }
             Step::Delete { by, names, early } => self.deletion(*by, names, *early),
             Step::Again(subject) => self.find(*subject)?.clone(),
-            Step::Push { .. } | Step::PushPull { .. } => return None,
+            Step::Push { .. }
+            | Step::PushPull { .. }
+            | Step::Contribute { .. }
+            | Step::ContributeRef { .. } => return None,
         };
         Some(made)
     }
@@ -228,8 +253,12 @@ impl Cast {
         for coordinate in coordinates {
             said = said.repository(coordinate);
         }
+        let contributed = pull.contributed.and_then(|place| pull.place(place));
+        if let Some(repo) = contributed {
+            said = said.clone_url(format!("{}{}", self.url.base(), self.contribution_path(repo)));
+        }
         let draft = root.map_or_else(|| said.draft(), |root| said.update_of(&root));
-        let says = Says::Pull { names: pull.names.clone(), tip: pull.tip };
+        let says = Says::Pull { names: pull.names.clone(), tip: pull.tip, contributed };
         Some(self.mint(Part::Pull(number), pull.by, draft, says, When::Later))
     }
 

@@ -34,7 +34,8 @@ pub(super) fn of(step: &Step, cast: &mut Cast, world: &World) -> Option<Deed> {
             let current = world.refs(*to).cloned().unwrap_or_default();
             let changes = changes(&current, &wanted);
             let changes = if changes.is_empty() { in_place(&current)? } else { changes };
-            let brings = carried(changes.iter().filter_map(|change| change.new), *pack, *to, world);
+            let brings =
+                carried(changes.iter().filter_map(|change| change.new), *pack, || world.shown_objects(*to));
             Some(Deed::Push(Sending {
                 commands: changes.iter().map(|change| change.command(cast)).collect(),
                 packed: changes.iter().any(|change| change.new.is_some()),
@@ -46,17 +47,23 @@ pub(super) fn of(step: &Step, cast: &mut Cast, world: &World) -> Option<Deed> {
             let super::model::Says::Pull { tip, .. } = pull.event.says else { return None };
             let (id, tip) = (pull.event.id, other.unwrap_or(tip));
             let name = format!("refs/nostr/{}", id.to_hex());
-            let old = world.shown_at(*to, id).filter(|shown| *shown != tip);
-            let old = old.map_or(NOTHING, |object| cast.graph.oid(object));
-            Some(Deed::Push(Sending {
-                commands: vec![Command::update(&name, old, cast.graph.oid(tip))],
-                packed: true,
-                push: Push {
-                    to: *to,
-                    wants: Wants::Nostr(id, tip),
-                    brings: carried([tip], *pack, *to, world),
-                },
-            }))
+            let brings = carried([tip], *pack, || world.shown_objects(*to));
+            let push = Push { to: *to, wants: Wants::Nostr(id, tip), brings };
+            Some(Deed::Push(Sending::one(&name, world.shown_at(*to, id), tip, push, cast)))
+        }
+        Step::Contribute { number, to, other, pack } => {
+            let (pull, to) = (cast.pull(*number)?, cast.place(*number, *to)?);
+            let super::model::Says::Pull { tip, .. } = pull.event.says else { return None };
+            let (id, tip) = (pull.event.id, other.unwrap_or(tip));
+            let name = format!("refs/nostr/{}", id.to_hex());
+            let brings = carried([tip], *pack, || world.contributed_objects(to));
+            let push = Push { to, wants: Wants::Contribution(id, tip), brings };
+            Some(Deed::Push(Sending::one(&name, world.contributed_at(to, id), tip, push, cast)))
+        }
+        Step::ContributeRef { to, name, object } => {
+            let brings = carried([*object], Pack::Whole, BTreeSet::new);
+            let push = Push { to: *to, wants: Wants::ContributedRef(*name, *object), brings };
+            Some(Deed::Push(Sending::one(name.full(), None, *object, push, cast)))
         }
         _ => cast.event(step).map(|minted| Deed::Publish(Box::new(minted))),
     }
@@ -105,21 +112,38 @@ fn in_place(current: &Refs) -> Option<Vec<Change>> {
     Some(vec![Change { name: *name, old: None, new: Some(*object) }])
 }
 
-fn carried(tips: impl IntoIterator<Item = Object>, pack: Pack, to: Repo, world: &World) -> BTreeSet<Object> {
+fn carried(
+    tips: impl IntoIterator<Item = Object>,
+    pack: Pack,
+    shown: impl FnOnce() -> BTreeSet<Object>,
+) -> BTreeSet<Object> {
     let whole: BTreeSet<Object> = tips.into_iter().flat_map(|tip| tip.reaches()).copied().collect();
     match pack {
         Pack::Whole => whole,
-        Pack::Missing => whole.difference(&world.shown_objects(to)).copied().collect(),
+        Pack::Missing => whole.difference(&shown()).copied().collect(),
         Pack::Empty => BTreeSet::new(),
     }
 }
 
 impl Sending {
+    /// A push of one ref, which is at `old` as far as is known.
+    fn one(name: &str, old: Option<Object>, new: Object, push: Push, cast: &Cast) -> Self {
+        let old = old.filter(|old| *old != new).map_or(NOTHING, |old| cast.graph.oid(old));
+        Self { commands: vec![Command::update(name, old, cast.graph.oid(new))], packed: true, push }
+    }
+
     /// Sends it and reads the report.
     pub(super) async fn send(&self, ctx: &Context, cast: &Cast) -> CheckResult<Answer> {
         let pack = if self.packed { cast.graph.pack(&self.push.brings) } else { Vec::new() };
-        let report = receive_pack(&ctx.http, &cast.path(self.push.to), &self.commands, &pack).await?;
+        let report = receive_pack(&ctx.http, &self.path(cast), &self.commands, &pack).await?;
         Ok(Answer::to_push(&report, &self.commands))
+    }
+
+    fn path(&self, cast: &Cast) -> String {
+        match self.push.wants {
+            Wants::Refs(_) | Wants::Nostr(..) => cast.path(self.push.to),
+            Wants::Contribution(..) | Wants::ContributedRef(..) => cast.contribution_path(self.push.to),
+        }
     }
 }
 

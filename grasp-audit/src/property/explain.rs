@@ -65,6 +65,14 @@ fn sides(difference: &Difference, cast: &Cast) -> (String, String) {
             let name = format!("refs/nostr/<{}> of {repo}", cast.called(*id));
             (format!("{name} is {}", object(expected)), format!("{name} is {}", object(seen)))
         }
+        Difference::NoContributor(repo) => {
+            let name = tell::contributor(*repo);
+            (format!("{name} answers as a repository"), format!("{name} is not there (404)"))
+        }
+        Difference::Contributed { repo, id, expected, seen } => {
+            let name = format!("refs/nostr/<{}> of {}", cast.called(*id), tell::contributor(*repo));
+            (format!("{name} is {}", object(expected)), format!("{name} is {}", object(seen)))
+        }
         Difference::Strange(seen) => ("nothing else".to_owned(), seen.clone()),
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use super::generate::story_tree;
+use super::generate::{Scope, story_tree};
 use super::model::{Coverage, Row};
 use super::play::{Outcome, Telling, Told, tell};
 use super::record::Record;
@@ -167,9 +167,10 @@ async fn work(
     target: Arc<Target>,
     progress: Arc<dyn Progress>,
 ) -> (Findings, Option<(u64, Told)>) {
+    let scope = Scope::of(&target);
     let mut findings = Findings::default();
     while let Some(case) = shared.next() {
-        let story = story_tree(shared.plan.telling.seed, case, shared.plan.steps).current();
+        let story = story_tree(shared.plan.telling.seed, case, shared.plan.steps, scope).current();
         let told = bounded(&target, &story, &shared.plan.telling).await;
         match told.outcome {
             Outcome::Limited(_) => drop(shared.limited_in_a_row.fetch_add(1, Ordering::Relaxed)),
@@ -190,7 +191,7 @@ async fn bounded(target: &Arc<Target>, story: &Story, telling: &Telling) -> Told
     let within = target.patience.of(STORY_WITHIN);
     match tokio::time::timeout(within, tell(target, story, telling)).await {
         Ok(told) => told,
-        Err(_) => Told::not_carried_out(format!("a story was not over after {within:?}")),
+        Err(_) => Told::untold(Outcome::CannotRun(format!("a story was not over after {within:?}"))),
     }
 }
 
@@ -239,7 +240,8 @@ async fn shortest(
     told: Told,
     progress: &Arc<dyn Progress>,
 ) -> Option<Failure> {
-    let tree = story_tree(plan.telling.seed, case, plan.steps);
+    let scope = Scope::of(target);
+    let tree = story_tree(plan.telling.seed, case, plan.steps, scope);
     let mut story = tree.current();
     let first_steps = story.steps.len();
     let Outcome::Broken(broken) = &told.outcome else { return None };
@@ -247,7 +249,11 @@ async fn shortest(
     let again = async |story: &Story| {
         let told = bounded(target, story, &plan.telling).await;
         let gone = matches!(told.outcome, Outcome::Broken(_)) && !is_there(target).await;
-        if gone { Told::not_carried_out("the server cannot be reached any more".to_owned()) } else { told }
+        if gone {
+            Told::untold(Outcome::CannotRun("the server cannot be reached any more".to_owned()))
+        } else {
+            told
+        }
     };
     let server_gone = !is_there(target).await;
     let mut reproducible = false;
@@ -267,12 +273,12 @@ async fn shortest(
     let (mut story, mut told) = shrinking.best;
     // Leaving out cannot turn one way into a shorter other one: short stories that lead to the same row are tried, too.
     let rows = broken_rows(&told);
-    let short = if reproducible { shorter(plan, &story, &rows) } else { Vec::new() };
+    let short = if reproducible { shorter(plan, scope, &story, &rows) } else { Vec::new() };
     for (case, length) in short {
         if length >= story.steps.len() || Instant::now() >= until {
             break;
         }
-        let mut tree = story_tree(plan.telling.seed, case, story.steps.len() - 1);
+        let mut tree = story_tree(plan.telling.seed, case, story.steps.len() - 1, scope);
         tree.steps.truncate(length);
         let candidate = tree.current();
         let other = again(&candidate).await;
@@ -304,12 +310,12 @@ fn broken_rows(told: &Told) -> BTreeSet<Row> {
 }
 
 /// Short stories that, by the model alone, lead to these rows.
-fn shorter(plan: &Plan, story: &Story, rows: &BTreeSet<Row>) -> Vec<(u64, usize)> {
+fn shorter(plan: &Plan, scope: Scope, story: &Story, rows: &BTreeSet<Row>) -> Vec<(u64, usize)> {
     if story.steps.len() <= SHORT || rows.is_empty() {
         return Vec::new();
     }
     let cases = SHORT_ONES..SHORT_ONES + REHEARSED;
-    let mut short = reaching(plan.telling.seed, cases, story.steps.len() - 1, rows);
+    let mut short = reaching(plan.telling.seed, cases, story.steps.len() - 1, scope, rows);
     short.truncate(SHORT_TRIES);
     short
 }

@@ -5,6 +5,7 @@
 //! published and pushed, two states tie, a pull request comes in either order, …), each with its details drawn, and
 //! steps drawn blindly between them.
 
+mod contributions;
 mod steps;
 
 use proptest::prelude::*;
@@ -13,16 +14,43 @@ use proptest::strategy::{BoxedStrategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use sha2::{Digest, Sha256};
 
+use self::contributions::{any_contribution, contributing_pull};
 use self::steps::{
     aligned, announce_at, announce_here, any_step, authority, deletion, former, missed, named_of, other_than,
     owner, person, places_of, project, pull, push_pull, push_to, state_by, subject, unlisting,
 };
+use super::model::Row;
 use super::story::{
     Authority, Extra, Listing, Name, Named, Object, Person, Pull, Refs, Repo, Step, Story, Subject, When,
 };
+use crate::target::Target;
 
 /// How many pull requests a story may speak of.
 const PULLS: usize = 3;
+
+/// What stories are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// What every GRASP server does.
+    Core,
+    /// Contributors' repositories below `/prs/`, too (GRASP-06).
+    Contributors,
+}
+
+impl Scope {
+    /// What this server says it does.
+    #[must_use]
+    pub fn of(target: &Target) -> Self {
+        if target.supports("GRASP-06") { Self::Contributors } else { Self::Core }
+    }
+
+    /// The rows of the decision table that such stories can exercise.
+    #[must_use]
+    pub fn rows(self) -> Vec<Row> {
+        let asked = |row: &Row| self == Self::Contributors || !row.is_about_contributors();
+        Row::ALL.iter().copied().filter(asked).collect()
+    }
+}
 
 type Tree<T> = Box<dyn ValueTree<Value = T>>;
 
@@ -45,14 +73,18 @@ impl StoryTree {
 
 /// The story of this seed and case, of at most `most` steps: always the same.
 #[must_use]
-pub fn story_tree(seed: u64, case: u64, most: usize) -> StoryTree {
+pub fn story_tree(seed: u64, case: u64, most: usize, scope: Scope) -> StoryTree {
     let hash = Sha256::digest(format!("grasp-audit property story {seed} {case}"));
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &hash);
-    let mut author = Author { runner: TestRunner::new_with_rng(Config::default(), rng), places: Vec::new() };
+    let mut author =
+        Author { runner: TestRunner::new_with_rng(Config::default(), rng), scope, places: Vec::new() };
     let first = Repo { owner: author.draw(&owner()), project: author.draw(&project()) };
     author.places.push(first);
-    let pulls =
-        (0..PULLS).filter_map(|number| pull(number, first).new_tree(&mut author.runner).ok()).collect();
+    let said = |number| match scope {
+        Scope::Core => pull(number, first),
+        Scope::Contributors => contributing_pull(number, first),
+    };
+    let pulls = (0..PULLS).filter_map(|number| said(number).new_tree(&mut author.runner).ok()).collect();
     StoryTree { pulls, steps: author.steps(first, most.max(1)) }
 }
 
@@ -61,6 +93,7 @@ type Scene = Vec<BoxedStrategy<Step>>;
 /// Draws scene after scene.
 struct Author {
     runner: TestRunner,
+    scope: Scope,
     /// Repositories that have been announced, most likely: what follows is mostly about them.
     places: Vec<Repo>,
 }
@@ -69,8 +102,12 @@ impl Author {
     fn steps(&mut self, first: Repo, most: usize) -> Vec<Tree<Step>> {
         let length = self.draw(&((most / 2).max(1)..=most));
         let mut steps: Vec<Tree<Step>> = Vec::new();
-        // nearly every story needs a repository to begin with
-        let mut next = if self.draw(&(0..12)) > 0 { self.founding(first) } else { Vec::new() };
+        // nearly every story needs a repository to begin with; a contributor's pull request does not
+        let founded = match self.scope {
+            Scope::Core => self.draw(&(0..12)) > 0,
+            Scope::Contributors => self.draw(&(0..4)) > 0,
+        };
+        let mut next = if founded { self.founding(first) } else { Vec::new() };
         while steps.len() < length {
             steps.extend(next.iter().filter_map(|step| step.new_tree(&mut self.runner).ok()));
             next = self.scene();
@@ -95,6 +132,14 @@ impl Author {
     }
 
     fn scene(&mut self) -> Scene {
+        if self.scope == Scope::Contributors {
+            match self.draw(&(0..6)) {
+                0 => return self.contribution(),
+                1 if self.draw(&any::<bool>()) => return self.contribution(),
+                2 if self.draw(&any::<bool>()) => return vec![any_contribution().boxed()],
+                _ => {}
+            }
+        }
         match self.draw(&(0u32..28)) {
             0..3 => {
                 let project = self.place().project;

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::cast::Cast;
 use super::model::{Seen, Shown};
 use super::story::{Name, Project, Repo};
+use super::tell;
 use crate::check::{CheckResult, fail};
 use crate::context::Context;
 use crate::target::smart_http::{ListedRef, ls_refs};
@@ -23,6 +24,10 @@ pub(super) async fn look(ctx: &Context, cast: &Cast) -> CheckResult<Seen> {
     for repo in cast.announced() {
         let shown = look_at_repository(ctx, cast, repo).await?;
         seen.repositories.insert(repo, shown);
+    }
+    for repo in cast.contributors() {
+        let shown = look_at_contributor(ctx, cast, *repo).await?;
+        seen.contributors.insert(*repo, shown);
     }
     Ok(seen)
 }
@@ -60,21 +65,36 @@ fn describe(id: EventId) -> String {
 }
 
 async fn look_at_repository(ctx: &Context, cast: &Cast, repo: Repo) -> CheckResult<Option<Shown>> {
-    let (response, listed) = ls_refs(&ctx.http, &cast.path(repo)).await?;
+    look_at_path(ctx, cast, &cast.path(repo), &repo.to_string()).await
+}
+
+/// Heads and tags have no place there.
+async fn look_at_contributor(ctx: &Context, cast: &Cast, repo: Repo) -> CheckResult<Option<Shown>> {
+    let name = tell::contributor(repo);
+    let mut shown = look_at_path(ctx, cast, &cast.contribution_path(repo), &name).await?;
+    if let Some(shown) = &mut shown {
+        let strange = shown.refs.iter().map(|(branch, object)| format!("{name} shows {branch} at {object}"));
+        shown.strange.extend(strange);
+    }
+    Ok(shown)
+}
+
+async fn look_at_path(ctx: &Context, cast: &Cast, path: &str, name: &str) -> CheckResult<Option<Shown>> {
+    let (response, listed) = ls_refs(&ctx.http, path).await?;
     match response.status {
         404 => return Ok(None),
         200 => {}
-        _ => return Err(fail(format!("the refs of {repo}, or 404"), response.head())),
+        _ => return Err(fail(format!("the refs of {name}, or 404"), response.head())),
     }
     let mut shown = Shown::default();
     for listed in listed {
-        shown.add(cast, repo, &listed);
+        shown.add(cast, name, &listed);
     }
     Ok(Some(shown))
 }
 
 impl Shown {
-    fn add(&mut self, cast: &Cast, repo: Repo, listed: &ListedRef) {
+    fn add(&mut self, cast: &Cast, place: &str, listed: &ListedRef) {
         if listed.name == "HEAD" {
             let target = listed.symref_target.as_deref();
             self.head = Name::ALL.into_iter().find(|name| Some(name.full()) == target);
@@ -86,7 +106,7 @@ impl Shown {
         match (name, nostr, object) {
             (Some(name), _, Some(object)) => drop(self.refs.insert(name, object)),
             (_, Some(id), Some(object)) => drop(self.nostr.insert(id, object)),
-            _ => self.strange.push(format!("{repo} shows {} at {}", listed.name, listed.oid)),
+            _ => self.strange.push(format!("{place} shows {} at {}", listed.name, listed.oid)),
         }
     }
 }

@@ -6,8 +6,10 @@
 
 mod align;
 mod announcement;
+mod contribution;
 mod deletion;
 mod maintainers;
+mod nostr_refs;
 mod pull;
 mod push;
 mod related;
@@ -23,6 +25,7 @@ use nostr::event::EventId;
 
 use super::story::{Authority, Name, Object, Person, Project, Refs, Repo};
 
+use self::nostr_refs::NostrRefs;
 pub use self::push::{Push, Wants};
 pub use self::rows::{Coverage, Row};
 pub use self::seen::{Difference, Seen, Shown};
@@ -56,6 +59,8 @@ pub enum Says {
         names: Vec<Repo>,
         /// Its `c` tag.
         tip: Object,
+        /// The contributor's repository here that its `clone` tag names.
+        contributed: Option<Repo>,
     },
     /// Kind 1621: an issue.
     Issue {
@@ -223,12 +228,7 @@ struct Hosted {
     follows: Option<EventId>,
     /// How many states it has followed since the world was last settled.
     turns: u8,
-    /// `refs/nostr/…` of events that are served.
-    nostr: BTreeMap<EventId, Object>,
-    /// `refs/nostr/…` that nobody has signed for yet.
-    uploads: BTreeMap<EventId, Object>,
-    /// `refs/nostr/…` that may be there or not.
-    maybe: BTreeMap<EventId, Object>,
+    nostr: NostrRefs,
 }
 
 /// Everything about one identifier.
@@ -246,6 +246,8 @@ struct Family {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct World {
     families: BTreeMap<Project, Family>,
+    /// Contributors' repositories that are not empty.
+    contributors: BTreeMap<Repo, NostrRefs>,
     /// Everything served that has no address.
     served: BTreeMap<EventId, Event>,
     /// Pull requests that wait.
@@ -275,7 +277,7 @@ impl World {
                 self.announce(event, *project, *listed, authority)
             }
             Says::State { project, invalid, .. } => self.state(event, *project, *invalid),
-            Says::Pull { names, tip } => self.pull(event, names, *tip),
+            Says::Pull { names, tip, .. } => self.pull(event, names, *tip),
             Says::Deletion { ids, addresses } => self.delete(event, ids, addresses),
             Says::Issue { .. } | Says::CommentOnEvent(_) | Says::CommentOnRepository(_) | Says::Note => {
                 self.other(event)
@@ -287,10 +289,9 @@ impl World {
 
     fn repeated(&self, event: &Event) -> Judgement {
         let repeated = Judgement::one(Row::Repeated, Reply::Repeated, self.clone());
-        let forgotten = |id| {
-            event.names().iter().all(|repo| self.hosted(*repo).is_none()) && self.waiting.contains_key(id)
-        };
-        if !forgotten(&event.id) {
+        let has_a_place =
+            event.contributes().is_some() || event.names().iter().any(|repo| self.hosted(*repo).is_some());
+        if has_a_place || !self.waiting.contains_key(&event.id) {
             return repeated;
         }
         // It waits for a repository that is not here any more: whether it does so still, the table does not say.
@@ -368,18 +369,14 @@ impl World {
     /// Where `refs/nostr/<id>` is in a hosted repository.
     #[must_use]
     pub fn shown_at(&self, repo: Repo, id: EventId) -> Option<Object> {
-        let hosted = self.hosted(repo)?;
-        let refs =
-            hosted.nostr.get(&id).or_else(|| hosted.uploads.get(&id)).or_else(|| hosted.maybe.get(&id));
-        refs.copied()
+        self.hosted(repo)?.nostr.at(id)
     }
 
     /// Every object that a hosted repository shows by a ref.
     #[must_use]
     pub fn shown_objects(&self, repo: Repo) -> BTreeSet<Object> {
         let Some(hosted) = self.hosted(repo) else { return BTreeSet::new() };
-        let tips = hosted.refs.values().chain(hosted.nostr.values());
-        tips.flat_map(|tip| tip.reaches()).copied().collect()
+        reached(hosted.refs.values().chain(hosted.nostr.served.values()))
     }
 }
 

@@ -10,6 +10,7 @@ use grasp_fixtures::keys;
 use super::cast::Cast;
 use super::deed::{self, Answer, Deed};
 use super::explain;
+use super::generate::Scope;
 use super::look::look;
 use super::model::{Alternative, Coverage, Difference, Reply, Row, Seen, World};
 use super::story::{Person, Step, Story};
@@ -82,9 +83,9 @@ pub struct Told {
 }
 
 impl Told {
-    pub(super) fn not_carried_out(why: String) -> Self {
+    pub(super) fn untold(outcome: Outcome) -> Self {
         Self {
-            outcome: Outcome::CannotRun(why),
+            outcome,
             sentences: Vec::new(),
             coverage: Coverage::default(),
             published: (0, 0),
@@ -95,6 +96,9 @@ impl Told {
 
 /// Tells a story to the server, with fresh identifiers.
 pub async fn tell(target: &Arc<Target>, story: &Story, telling: &Telling) -> Told {
+    if !story.contributors().is_empty() && Scope::of(target) == Scope::Core {
+        return Told::untold(Outcome::Limited("the server does not list GRASP-06".to_owned()));
+    }
     let name = format!("{}-{}", telling.prefix, keys::random_suffix(10));
     let cast = Cast::new(story, target.url.clone(), target.now(), telling.seed, &name);
     let (transcript, ledger) = (Arc::new(Transcript::new()), Arc::new(Ledger::default()));

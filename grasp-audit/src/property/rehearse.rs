@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::cast::Cast;
 use super::deed::{self, Deed};
-use super::generate::story_tree;
+use super::generate::{Scope, story_tree};
 use super::model::{Coverage, Row, World};
 use super::story::{Step, Story};
 use crate::target::url::ServiceUrl;
@@ -12,10 +12,10 @@ use crate::target::url::ServiceUrl;
 /// Tells the stories of a seed to the model, which always answers by its most literal reading; gives `seen` every step
 /// that does something, and returns the rows that were exercised.
 #[must_use]
-pub fn rehearse(seed: u64, cases: u64, steps: usize, mut seen: impl FnMut(&Step)) -> Coverage {
+pub fn rehearse(seed: u64, cases: u64, steps: usize, scope: Scope, mut seen: impl FnMut(&Step)) -> Coverage {
     let mut coverage = Coverage::default();
     for case in 0..cases {
-        let story = story_tree(seed, case, steps).current();
+        let story = story_tree(seed, case, steps, scope).current();
         rehearse_story(&story, seed, case, &mut |_, step, rows| {
             seen(step);
             coverage.count(rows);
@@ -30,11 +30,12 @@ pub(super) fn reaching(
     seed: u64,
     cases: std::ops::Range<u64>,
     most: usize,
+    scope: Scope,
     rows: &BTreeSet<Row>,
 ) -> Vec<(u64, usize)> {
     let mut found: Vec<(u64, usize)> = Vec::new();
     for case in cases {
-        let story = story_tree(seed, case, most).current();
+        let story = story_tree(seed, case, most, scope).current();
         let mut length = None;
         rehearse_story(&story, seed, case, &mut |position, _, decided| {
             if decided == rows && length.is_none() {
@@ -81,6 +82,8 @@ mod tests {
             Step::Push { .. } => "push",
             Step::Pull(_) => "pull",
             Step::PushPull { .. } => "push-pull",
+            Step::Contribute { .. } => "contribute",
+            Step::ContributeRef { .. } => "contribute-ref",
             Step::Issue { .. } => "issue",
             Step::Comment { .. } => "comment",
             Step::Note => "note",
@@ -90,23 +93,37 @@ mod tests {
         }
     }
 
-    #[test]
-    fn every_step_and_every_row_of_the_table_is_reached() {
+    /// Each of so many kinds of step at least `least` times, each row at least `rows` times.
+    fn is_reached(scope: Scope, kinds: usize, least: u64, rows: u64) {
         let mut steps: BTreeMap<&str, u64> = BTreeMap::new();
-        let coverage = rehearse(SEED, CASES, 12, |step| *steps.entry(kind(step)).or_default() += 1);
-        println!("{steps:#?}\n{}", coverage.table());
-        assert_eq!(steps.len(), 11, "every kind of step is done: {steps:?}");
-        assert!(steps.values().all(|count| *count >= 100), "none is rare: {steps:?}");
-        assert!(coverage.missing().is_empty(), "rows that no story reaches: {:?}", coverage.missing());
-        let rare: Vec<_> = super::super::Row::ALL.iter().filter(|row| coverage.of(**row) < 10).collect();
+        let coverage = rehearse(SEED, CASES, 12, scope, |step| *steps.entry(kind(step)).or_default() += 1);
+        println!("{steps:#?}\n{}", coverage.table(&scope.rows()));
+        assert_eq!(steps.len(), kinds, "every kind of step is done: {steps:?}");
+        assert!(steps.values().all(|count| *count >= least), "none is rare: {steps:?}");
+        let rare = coverage.rare(&scope.rows(), rows);
         assert!(rare.is_empty(), "rows that hardly any story reaches: {rare:?}");
     }
 
     #[test]
+    fn every_step_and_every_row_of_the_table_is_reached() {
+        is_reached(Scope::Core, 11, 100, 10);
+    }
+
+    #[test]
+    fn where_there_are_contributors_their_steps_and_rows_are_reached_too() {
+        is_reached(Scope::Contributors, 13, 50, 5);
+    }
+
+    #[test]
     fn a_seed_tells_the_same_stories_again() {
-        let stories = |seed| (0..50).map(|case| story_tree(seed, case, 12).current()).collect::<Vec<_>>();
-        assert_eq!(stories(7), stories(7));
-        assert_ne!(stories(7), stories(8));
-        assert!(stories(7).iter().all(|story| (1..=12).contains(&story.steps.len())));
+        let stories =
+            |seed, scope| (0..50).map(|case| story_tree(seed, case, 12, scope).current()).collect::<Vec<_>>();
+        for scope in [Scope::Core, Scope::Contributors] {
+            assert_eq!(stories(7, scope), stories(7, scope));
+            assert_ne!(stories(7, scope), stories(8, scope));
+            assert!(stories(7, scope).iter().all(|story| (1..=12).contains(&story.steps.len())));
+        }
+        let contributors = |scope| stories(7, scope).iter().any(|story| !story.contributors().is_empty());
+        assert!(contributors(Scope::Contributors) && !contributors(Scope::Core));
     }
 }

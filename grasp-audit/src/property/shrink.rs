@@ -137,7 +137,8 @@ impl<'a> Shrinking<'a> {
 
     async fn simplify_pulls(&mut self, tree: &mut StoryTree, tell: &impl AsyncFn(&Story) -> Told) {
         for at in 0..tree.pulls.len() {
-            let is_used = |step: &Step| matches!(step, Step::Pull(_) | Step::PushPull { .. });
+            let is_used =
+                |step: &Step| matches!(step, Step::Pull(_) | Step::PushPull { .. } | Step::Contribute { .. });
             if !self.best.0.steps.iter().any(is_used) {
                 return;
             }

@@ -4,7 +4,7 @@
 //! under fresh identifiers. What a step refers to it names by its role ("Bob's newest state"), so that it keeps its
 //! meaning when other steps are left out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -270,6 +270,16 @@ pub enum Named {
     StateAddress(Repo),
 }
 
+/// A contributor's repository, `/prs/<npub>/<identifier>.git` (GRASP-06), as a pull request speaks of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// That of its author, of the first project that it names.
+    Own,
+    /// This one.
+    Of(Repo),
+}
+
 /// A pull request, or an update of one, that may appear in the story.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pull {
@@ -281,6 +291,20 @@ pub struct Pull {
     pub tip: Object,
     /// The number of the pull request that it updates: a smaller one than its own.
     pub updates: Option<usize>,
+    /// The contributor's repository that its `clone` tag names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contributed: Option<Place>,
+}
+
+impl Pull {
+    /// The contributor's repository that is meant; its path has an owner and an identifier, as a hosted one has.
+    #[must_use]
+    pub fn place(&self, place: Place) -> Option<Repo> {
+        match place {
+            Place::Own => self.names.first().map(|first| Repo { owner: self.by, project: first.project }),
+            Place::Of(repo) => Some(repo),
+        }
+    }
 }
 
 /// What happens.
@@ -335,6 +359,26 @@ pub enum Step {
         /// What it carries.
         pack: Pack,
     },
+    /// A push to `refs/nostr/<id of a pull request>` of a contributor's repository.
+    Contribute {
+        /// Which pull request, published or not.
+        number: usize,
+        /// Where to.
+        to: Place,
+        /// Another object than its tip.
+        other: Option<Object>,
+        /// What it carries.
+        pack: Pack,
+    },
+    /// A push to a branch or tag of a contributor's repository.
+    ContributeRef {
+        /// Where to.
+        to: Repo,
+        /// Which one.
+        name: Name,
+        /// At what.
+        object: Object,
+    },
     /// Somebody opens an issue.
     Issue {
         /// Who.
@@ -378,6 +422,18 @@ pub struct Story {
 }
 
 impl Story {
+    /// Every contributor's repository that it speaks of. A server has to have GRASP-06 when there is any.
+    #[must_use]
+    pub fn contributors(&self) -> BTreeSet<Repo> {
+        let named = self.pulls.iter().filter_map(|pull| pull.place(pull.contributed?));
+        let pushed = self.steps.iter().filter_map(|step| match step {
+            Step::Contribute { number, to, .. } => self.pulls.get(*number)?.place(*to),
+            Step::ContributeRef { to, .. } => Some(*to),
+            _ => None,
+        });
+        named.chain(pushed).collect()
+    }
+
     /// The story in which one person does and is all that another one did and was.
     #[must_use]
     pub fn with_the_same(&self, from: Person, to: Person) -> Self {

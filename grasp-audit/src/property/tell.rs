@@ -52,6 +52,11 @@ impl fmt::Display for Object {
     }
 }
 
+/// `Dave's /prs/ of x`
+pub(super) fn contributor(repo: Repo) -> String {
+    format!("{}'s /prs/ of {}", repo.owner, repo.project)
+}
+
 /// `{main c1, dev c2}`
 pub(super) fn refs(refs: &Refs) -> String {
     let named: Vec<String> = refs.iter().map(|(name, object)| format!("{name} {object}")).collect();
@@ -143,7 +148,15 @@ fn pull(pull: Option<&Pull>, number: usize) -> String {
     let name = format!("pull request {}", number + 1);
     let Some(pull) = pull else { return name };
     let updates = pull.updates.map(|updated| format!("an update of pull request {}, ", updated + 1));
-    format!("{name} ({}to {}, tip {})", updates.unwrap_or_default(), list(&pull.names), pull.tip)
+    let contributed = pull.contributed.and_then(|place| pull.place(place));
+    let data = contributed.map(|repo| format!(", data at {}", contributor(repo)));
+    format!(
+        "{name} ({}to {}, tip {}{})",
+        updates.unwrap_or_default(),
+        list(&pull.names),
+        pull.tip,
+        data.unwrap_or_default()
+    )
 }
 
 impl Story {
@@ -190,6 +203,15 @@ impl Story {
                     pull(self.pulls.get(*number), *number),
                     pack(*data)
                 )
+            }
+            Step::Contribute { number, to, other, pack: data } => {
+                let said = self.pulls.get(*number);
+                let place = said.and_then(|said| said.place(*to)).map(contributor).unwrap_or_default();
+                let tip = other.or(said.map(|pull| pull.tip)).map(|tip| tip.to_string()).unwrap_or_default();
+                format!("somebody pushes {tip} to {place} for {}{}", pull(said, *number), pack(*data))
+            }
+            Step::ContributeRef { to, name, object } => {
+                format!("somebody pushes {name} at {object} to {}", contributor(*to))
             }
             Step::Issue { by, about, quotes } => {
                 format!(

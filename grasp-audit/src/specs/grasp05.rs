@@ -148,7 +148,8 @@ async fn replaced(ctx: Context) -> CheckResult {
     let first = ctx.sign(&owner, elsewhere(&identifier).draft());
     archived(&ctx, &first).await?;
     let second = ctx.sign(&owner, elsewhere(&identifier).name("renamed").draft());
-    ctx.accepted(&second).await?;
+    let reply = ctx.publish(&second).await?;
+    expect(reply.accepted, "OK true for a newer announcement of what is archived", &reply)?;
     ctx.refused(&first).await?;
     path_answers(&ctx, &repository_path(&owner.public_key(), &identifier), 200).await
 }

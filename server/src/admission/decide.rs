@@ -40,7 +40,7 @@ pub fn announcement(
     if let Some(decision) = known(slot, version) {
         return stays(decision);
     }
-    if listing.complete() || archive.covers(new) {
+    if listing.complete() || archive.covers(new) && !is_overlooked(listing, slot) {
         let served = slot.is_some_and(|slot| {
             slot.served.is_some() || fault::is("replacements-served") && slot.waiting.is_some()
         });
@@ -66,6 +66,12 @@ pub fn announcement(
     AnnouncementDecision { decision, retires }
 }
 
+/// Whether a faulty server does not archive an announcement that it should.
+fn is_overlooked(listing: Listing, slot: Option<&Slot<Hosted>>) -> bool {
+    fault::is("half-listed-not-archived") && (listing.clone || listing.relay)
+        || fault::is("archived-never-replaced") && slot.is_some()
+}
+
 /// Judges a state. Whether it has to wait is settled afterwards: its git data may be here.
 #[must_use]
 pub fn state(family: &Family, new: &State) -> Decision {
@@ -73,7 +79,8 @@ pub fn state(family: &Family, new: &State) -> Decision {
         return decision;
     }
     let hosted = family.hosted();
-    let anybody = fault::is("anybody-signs-states") && !hosted.is_empty();
+    let anybody = fault::is("anybody-signs-states") && !hosted.is_empty()
+        || fault::is("anybody-signs-archived-states") && hosted.keys().any(|owner| family.is_archived(owner));
     if anybody || hosted.values().any(|maintainers| maintainers.contains(&new.author)) {
         return Decision::Wait;
     }
@@ -145,7 +152,7 @@ impl Hosted {
     #[must_use]
     pub fn new(announcement: Announcement, service: &ServiceDomain, archive: &Archive) -> Self {
         let listed = announcement.listing(service).complete();
-        let archived = !listed && archive.covers(&announcement);
+        let archived = (!listed || fault::is("listed-are-archived-too")) && archive.covers(&announcement);
         Self { announcement, hosted: listed || archived, archived }
     }
 }

@@ -67,7 +67,11 @@ pub trait Intake: Send + Sync {
     /// Verifies and judges one event, as [`Intake::admit`].
     async fn submit(&self, event: Event, source: &Source) -> BoxFuture<'static, Answer> {
         // Id and signature first: nothing is remembered under an id that was only claimed.
-        match Verified::check(event).await {
+        let checked = match source {
+            Source::Client { .. } => Verified::check(event).await,
+            Source::Sync => Verified::check_synced(event).await,
+        };
+        match checked {
             Ok(event) => self.admit(event, source).await,
             Err(answer) => ready(answer),
         }

@@ -88,8 +88,8 @@ impl<'h> Meeting<'h> {
         let patience = &self.house.plan.patience;
         let patience = if archived { patience.events.max(patience.archived) } else { patience.events };
         let patience = if fault::is("expired-at-half-time") { patience / 2 } else { patience };
-        let deadline = self.house.now() + patience;
-        self.waiting.insert(event.id, Waiting { event, deadline, synced });
+        let since = self.house.now();
+        self.waiting.insert(event.id, Waiting { event, since, deadline: since + patience, synced });
     }
 
     /// The waiting event whose place this one takes leaves purgatory.

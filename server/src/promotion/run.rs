@@ -249,11 +249,11 @@ impl House {
             let mut purgatory = self.purgatory.lock();
             let left = record.leave.iter().filter_map(|id| purgatory.remove(id)).collect::<Vec<_>>();
             drop(purgatory);
-            let (now, patience) = (self.now(), self.plan.patience.events);
+            let now = self.now();
             for waited in
                 left.iter().filter(|left| record.serve.iter().any(|event| event.id == left.event.id))
             {
-                self.meters.house.served_after((now + patience).saturating_sub(waited.deadline));
+                self.meters.house.served_after(now.saturating_sub(waited.since));
             }
         }
         if let Some(observer) = self.observer() {

@@ -48,6 +48,8 @@ impl Default for Patience {
 pub struct Waiting {
     /// The event.
     pub event: Event,
+    /// When it came, in Unix seconds.
+    pub since: u64,
     /// When it is dropped, in Unix seconds.
     pub deadline: u64,
     /// It came by sync, not from a client.

@@ -61,27 +61,26 @@ fn traffic(gauges: &Gauges, rooms: &Rooms) {
 
 fn purgatory(gauges: &Gauges, house: &House) {
     let (now, patience) = (house.now(), house.plan.patience);
-    // How many, and when the first of them is dropped.
+    // How many, and when the first of them came.
     let mut of: BTreeMap<Kind, (usize, u64)> = BTreeMap::new();
     let bytes = {
         let purgatory = house.purgatory.lock();
         for waiting in purgatory.iter() {
             let (count, first) = of.entry(waiting.event.kind).or_insert((0, u64::MAX));
-            (*count, *first) = (*count + 1, waiting.deadline.min(*first));
+            (*count, *first) = (*count + 1, waiting.since.min(*first));
         }
         purgatory.bytes()
     };
-    let age = |deadline: u64, patience: u64| (now + patience).saturating_sub(deadline);
     let events = gauges.family("grasp_purgatory_events", "Events that wait for git data", &["kind"]);
     let oldest = gauges.family(
         "grasp_purgatory_oldest_seconds",
-        "How long the event waits whose clock has run longest; 0: none waits",
+        "How long the oldest of these events waits; 0: none waits",
         &["kind"],
     );
     for (kind, name) in WAITING {
         let known = of.get(&kind);
         events.set(&[name], count(known.map_or(0, |(count, _)| *count)));
-        oldest.set(&[name], number(known.map_or(0, |(_, first)| age(*first, patience.events))));
+        oldest.set(&[name], number(known.map_or(0, |(_, first)| now.saturating_sub(*first))));
     }
     gauges.one("grasp_purgatory_bytes", "Memory that waiting events take, about", count(bytes));
     let (uploads, upload_bytes, first) = {
@@ -93,7 +92,7 @@ fn purgatory(gauges: &Gauges, house: &House) {
     gauges.one(
         "grasp_purgatory_oldest_upload_seconds",
         "How long the oldest of these uploads waits; 0: none waits",
-        number(first.map_or(0, |first| age(first, patience.uploads))),
+        number(first.map_or(0, |first| (now + patience.uploads).saturating_sub(first))),
     );
 }
 

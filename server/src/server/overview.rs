@@ -114,16 +114,15 @@ fn view(sync: &SyncStatus, hunt: &HuntStatus, now: Millis, served: impl Fn(&Coor
     let mut peers: Vec<PeerView> =
         sync.peers.iter().filter(is_listed).map(|peer| peer_view(peer, now)).collect();
     peers.sort_by(|one, other| (one.state, &one.relay).cmp(&(other.state, &other.relay)));
-    let own: Vec<&QuarryStatus> = hunt.quarries.iter().filter(|quarry| !quarry.contributed).collect();
     let mut hunted: BTreeMap<&Coordinate, Vec<&QuarryStatus>> = BTreeMap::new();
-    for quarry in own.iter().filter(|quarry| served(&quarry.repository)) {
+    for quarry in hunt.quarries.iter().filter(|quarry| served(&quarry.repository)) {
         hunted.entry(&quarry.repository).or_default().push(quarry);
     }
     SyncView {
         now: seconds(now),
         unlisted_peers: sync.peers.len() - peers.len(),
         queued_peers: sync.totals.relays_waiting,
-        unlisted_hunted: own.len() - hunted.values().map(Vec::len).sum::<usize>(),
+        unlisted_hunted: hunt.quarries.len() - hunted.values().map(Vec::len).sum::<usize>(),
         hunted: hunted.into_iter().map(|(repository, quarries)| hunted_view(repository, &quarries)).collect(),
         fetches: hunt.running,
         peers,
@@ -264,7 +263,6 @@ pub(super) mod tests {
         QuarryStatus {
             event: EventId::from_byte_array([number; 32]),
             repository: format!("30617:{OWNER}:{identifier}").parse().unwrap(),
-            contributed: false,
             missing: 2,
             servers: 1,
             attempts: u32::from(number),
@@ -300,10 +298,8 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_hunted_is_told_of_served_repositories_only_and_nothing_of_contributors() {
-        let mut contributed = quarry(9, "served");
-        (contributed.contributed, contributed.missing) = (true, 7);
-        let quarries = vec![quarry(1, "served"), quarry(2, "served"), quarry(3, "waits"), contributed];
+    fn what_is_hunted_is_told_of_served_repositories_only() {
+        let quarries = vec![quarry(1, "served"), quarry(2, "served"), quarry(3, "waits")];
         let hunt = HuntStatus { quarries, ..HuntStatus::default() };
         let view = shown(&SyncStatus::default(), &hunt);
         assert_eq!((view.hunted.len(), view.unlisted_hunted), (1, 1));

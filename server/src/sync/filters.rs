@@ -6,7 +6,8 @@ use nostr::filter::{Filter, SingleLetterTag};
 
 use super::item::{Item, Layer};
 use super::throttle::Ceilings;
-use crate::nip34::{ANNOUNCEMENT, STATE};
+use crate::fault;
+use crate::nip34::{ANNOUNCEMENT, ISSUE, STATE};
 
 /// What surrounds the filters of a message, and one filter's own keys, in bytes.
 const ENVELOPE: usize = 256;
@@ -26,15 +27,28 @@ pub fn filters<'a>(layer: Layer, items: impl IntoIterator<Item = &'a Item>) -> V
         let filter = |tag| {
             let mut filter = Filter::new();
             filter.generic_tags.insert(tag, values.clone());
-            filter
+            let issues = tag == SingleLetterTag::LOWERCASE_A && fault::is("issues-alone-asked-by-a");
+            if issues { filter.kind(ISSUE) } else { filter }
         };
-        tags.into_iter().map(filter).collect()
+        tags.into_iter().filter(|tag| !is_forgotten(layer, *tag)).map(filter).collect()
     };
     match layer {
         Layer::Announcements => vec![repositories],
         Layer::Identifiers => vec![repositories.identifiers(values)],
         Layer::Repositories => tagged(ADDRESS),
         Layer::Roots => tagged(EVENT),
+    }
+}
+
+/// Whether a faulty server does not ask by a tag.
+fn is_forgotten(layer: Layer, tag: SingleLetterTag) -> bool {
+    match (layer, tag) {
+        (Layer::Repositories, SingleLetterTag::UPPERCASE_A) => fault::is("repositories-unasked-by-capital-a"),
+        (Layer::Repositories, SingleLetterTag::LOWERCASE_Q) => fault::is("repositories-unasked-by-q"),
+        (Layer::Roots, SingleLetterTag::LOWERCASE_E) => fault::is("roots-unasked-by-small-e"),
+        (Layer::Roots, SingleLetterTag::UPPERCASE_E) => fault::is("roots-unasked-by-capital-e"),
+        (Layer::Roots, SingleLetterTag::LOWERCASE_Q) => fault::is("roots-unasked-by-q"),
+        _ => false,
     }
 }
 
@@ -105,6 +119,18 @@ impl Group {
     #[must_use]
     pub fn filters(&self) -> Vec<Filter> {
         filters(self.layer, &self.items)
+    }
+
+    /// Those of a live subscription that is to bring so many stored events as well.
+    pub fn live_filters(&self, stored: usize) -> impl Iterator<Item = Filter> {
+        self.filters().into_iter().map(move |mut filter| {
+            if let Some(kinds) = &mut filter.kinds
+                && fault::is("states-not-live")
+            {
+                kinds.remove(&STATE);
+            }
+            filter.limit(stored)
+        })
     }
 }
 

@@ -23,11 +23,12 @@ use super::hunt::{
 use super::millis::Millis;
 use super::self_subscriber::{Hunted, SelfSubscriber};
 use super::url::CloneUrl;
+use crate::fault;
 use crate::git::PushGate as _;
 use crate::git::fetch::{FetchError, FetchLimits, Fetched, Wants, fetch};
 use crate::git::host::Host;
 use crate::house::{House, HouseError};
-use crate::nip34::{Coordinate, Identifier, Oid, PullRequest, STATE, State};
+use crate::nip34::{Coordinate, Identifier, Oid, PULL_REQUEST_UPDATE, PullRequest, STATE, State};
 use crate::outbound::{Destination, Outbound, OutboundError};
 
 /// The longest sleep: clocks that were moved are noticed.
@@ -270,15 +271,19 @@ impl Site {
         let origin = if waiting.synced { Origin::Synced } else { Origin::Published };
         let lead = if waiting.event.kind == STATE {
             self.lead_of_state(&waiting.event).await?
+        } else if waiting.event.kind == PULL_REQUEST_UPDATE && fault::is("updates-not-fetched") {
+            None
         } else {
             self.lead_of_pull(&waiting.event).await?
         };
-        let Some(Lead { repository, contributed, mut wanted, mut servers }) = lead else { return Ok(None) };
+        let Some(Lead { repository, mut wanted, mut servers }) = lead else { return Ok(None) };
         let here = self.house.families.present(&repository.identifier, wanted.iter().map(|(oid, _)| *oid))?;
         let parts = self.parts.lock().tips(&repository.identifier);
         wanted.retain(|(oid, _)| !here.contains(oid) && !parts.contains(oid));
+        wanted
+            .retain(|(_, name)| !(fault::is("tags-not-fetched") && name.as_str().starts_with("refs/tags/")));
         servers.truncate(MAX_SERVERS);
-        Ok(Some(Quarry { event: *id, repository, contributed, missing: wanted, servers, origin }))
+        Ok(Some(Quarry { event: *id, repository, missing: wanted, servers, origin }))
     }
 
     async fn lead_of_state(&self, event: &Event) -> Result<Option<Lead>, HouseError> {
@@ -294,12 +299,7 @@ impl Site {
                 families.insert(named.identifier.clone(), self.house.load(&named.identifier).await?);
             }
         }
-        let contributed = if self.house.is_contributed(&pull) {
-            pull.contributed(&self.house.plan.service).next()
-        } else {
-            None
-        };
-        Ok(Lead::of_pull(&pull, &families, contributed))
+        Ok(Lead::of_pull(&pull, &families))
     }
 
     async fn fetch(
@@ -325,6 +325,9 @@ impl Site {
             Ok(None) => {}
             Ok(Some(fetched)) => {
                 report.here = fetched.tips.iter().copied().collect();
+                if fault::is("parts-forgotten") {
+                    self.parts.lock().forget(&identifier);
+                }
                 self.parts.lock().put(&identifier, fetched);
                 report.completed = self.land(&identifier).await;
             }

@@ -7,6 +7,7 @@ use rand::RngCore;
 use super::bounds::{DEAD_AFTER, DEAD_RETRY, MAX_TROUBLE};
 use super::millis::{Millis, between, jittered};
 use super::status::{Cause, Health};
+use crate::fault;
 
 /// The health of one relay. A failure is a connection that could not be made or was of no use.
 #[derive(Debug, Clone, Default)]
@@ -78,7 +79,8 @@ impl RelayHealthTracker {
         if self.dead {
             return between(rng, DEAD_RETRY.0, DEAD_RETRY.1);
         }
-        jittered(rng, backoff(base, longest, self.failures))
+        let counted = if fault::is("back-off-constant") { 1 } else { self.failures };
+        jittered(rng, backoff(base, longest, counted))
     }
 
     /// It is at a place where no one may go; returns how long to wait before it is looked at again.

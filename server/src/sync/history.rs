@@ -17,6 +17,7 @@ use super::item::Item;
 use super::millis::Millis;
 use super::paging::{Next, Page, Pages};
 use super::throttle::Ceilings;
+use crate::fault;
 
 /// How far back a history goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,6 +97,9 @@ pub struct History {
 impl History {
     /// An item is wanted from now on.
     pub fn want(&mut self, item: Item) {
+        if matches!(item, Item::Root(_)) && fault::is("roots-without-history") {
+            return;
+        }
         let Some(batch) = self.batch_of(&item) else {
             self.full.insert(item);
             return;
@@ -186,7 +190,8 @@ impl History {
         negentropy: bool,
         (now, patience): (Millis, [Duration; 2]),
     ) -> Option<(SubscriptionId, Question)> {
-        if self.pending.asked.len() >= ceilings.histories() {
+        let nothing = !negentropy && fault::is("nothing-without-reconciliation");
+        if self.pending.asked.len() >= ceilings.histories() || nothing {
             return None;
         }
         if self.pending.ready.is_empty() {

@@ -2,6 +2,7 @@
 
 use nostr::event::EventId;
 
+use crate::fault;
 use crate::nip34::{Coordinate, Identifier};
 
 /// How much of a repository's surroundings is wanted.
@@ -55,7 +56,12 @@ impl Item {
 
     /// Whether a live subscription is kept for it. New events of an identifier come with [`Item::Announcements`].
     #[must_use]
-    pub const fn is_live(&self) -> bool {
-        !matches!(self, Self::Identifier(_))
+    pub fn is_live(&self) -> bool {
+        match self {
+            Self::Announcements => true,
+            Self::Identifier(_) => fault::is("known-identifiers-only"),
+            Self::Repository(_) => !fault::is("repositories-not-live"),
+            Self::Root(_) => !fault::is("roots-not-live"),
+        }
     }
 }

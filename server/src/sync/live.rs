@@ -12,6 +12,7 @@ use super::input::SubscriptionId;
 use super::item::Item;
 use super::millis::Millis;
 use super::throttle::Ceilings;
+use crate::fault;
 
 /// Subscriptions that have to be small, and new, before the number of filters makes them be consolidated.
 const FRAGMENTS: usize = 4;
@@ -151,7 +152,7 @@ impl Live {
             && self.subscriptions.len() >= ceilings.live();
         let many =
             self.filters > CONSOLIDATION_THRESHOLD && self.fresh >= FRAGMENTS && fragments.len() >= FRAGMENTS;
-        if !no_room && !many {
+        if !no_room && !many || fault::is("never-consolidated") {
             self.consolidation = None;
             return Vec::new();
         }

@@ -17,8 +17,10 @@ use tokio_util::task::TaskTracker;
 use super::refused::{Before, Refused};
 use super::relay_client::{Gone, Held, Room};
 use crate::admission::Prefix;
+use crate::fault;
 use crate::house::House;
 use crate::intake::{Answer, Intake, Source};
+use crate::nip34::Announcement;
 use crate::store::events::EventStoreError;
 
 /// Events that wait for the intake, besides those that it is at.
@@ -203,6 +205,9 @@ impl Desk {
             };
             match offer {
                 Some(Offer::Fetched(held)) => {
+                    if self.is_overlooked(&held.event) {
+                        continue;
+                    }
                     if self.reception.knows(&held.event.id).await {
                         self.tally.known.fetch_add(1, Ordering::Relaxed);
                         self.reception.house.meters.sync.known.inc();
@@ -224,6 +229,14 @@ impl Desk {
         while let Some(judged) = self.open.next().await {
             self.hear(judged).await;
         }
+    }
+
+    /// Whether a faulty server leaves an event out.
+    fn is_overlooked(&self, event: &Event) -> bool {
+        let service = &self.reception.house.plan.service;
+        let lists = |new: Announcement| new.listing(service).complete();
+        fault::is("synced-announcements-must-list")
+            && Announcement::from_event(event).is_ok_and(|new| !lists(new))
     }
 
     async fn submit(&mut self, event: Event, room: Option<Room>) {

@@ -8,6 +8,8 @@ use std::collections::HashSet;
 use nostr::event::EventId;
 use nostr::types::Timestamp;
 
+use crate::fault;
+
 /// Results asked for at once: what most relays give at most.
 pub const PAGE: usize = 500;
 /// A page with fewer results than this is the last, unless NIP-11 says that results are capped lower.
@@ -74,6 +76,9 @@ impl Pages {
         self.pages += 1;
         let short = cap.map_or(SHORT_PAGE, |cap| cap.min(PAGE)).max(1);
         let Some(oldest) = page.oldest.filter(|_| page.results >= short) else { return Next::Done };
+        if fault::is("first-page-only") {
+            return Next::Done;
+        }
         if self.pages >= MAX_PAGES || self.until.is_some_and(|until| oldest > until) {
             return Next::Endless;
         }
@@ -88,7 +93,7 @@ impl Pages {
             return Next::Ask;
         }
         // That second gives nothing more.
-        if oldest.as_secs() == 0 {
+        if oldest.as_secs() == 0 || fault::is("crowded-seconds-end-histories") {
             return Next::Done;
         }
         (self.until, self.of_second) = (Some(oldest - 1u64), 0);

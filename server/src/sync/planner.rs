@@ -17,6 +17,7 @@ use super::settings::Settings;
 use super::status::{Health, Link, RelayStatus, Totals};
 use super::url::RelayUrl;
 use super::wants::{Change, RepoSyncIndex};
+use crate::fault;
 
 /// See the module.
 #[derive(Debug)]
@@ -248,6 +249,12 @@ impl Planner {
     }
 
     fn connect_eager(&mut self, turn: &mut Turn<'_>) {
+        let is_busy = |relay: RelayStatus| {
+            matches!(relay.link, Link::Connected { .. }) && relay.confirmed < relay.wanted
+        };
+        if fault::is("relays-one-after-the-other") && self.relays().any(is_busy) {
+            return;
+        }
         while self.connecting < CONNECTING_AT_ONCE
             && let Some((_, url)) = self.eager.pop_first()
         {
@@ -265,7 +272,7 @@ impl Planner {
     /// Leaves the relays that nobody needs (requirement G02/sync/retire), and dead ones when others wait for their place.
     fn retire(&mut self, turn: &mut Turn<'_>) {
         self.retire = Some(turn.now + jittered(turn.rng, self.settings.disconnect_check));
-        for url in self.idle.clone() {
+        for url in self.idle.clone().into_iter().filter(|_| !fault::is("unneeded-relays-kept")) {
             match self.relays.get(&url).map(Relay::link) {
                 Some(Link::Connected { .. } | Link::Connecting { .. }) => {
                     self.touch(&url, turn, |relay, moment| {

@@ -4,6 +4,7 @@ use nostr::types::Timestamp;
 
 use super::bounds::QUICK_RECONNECT_WINDOW;
 use super::millis::Millis;
+use crate::fault;
 
 /// What kind of connection this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,10 @@ impl Reconnect {
     pub fn of(ended: Option<Millis>, now: Millis) -> Self {
         match ended {
             None => Self::Fresh,
+            Some(_) if fault::is("every-reconnect-from-nothing") => Self::Stale,
+            Some(ended) if fault::is("reconnects-without-overlap") => {
+                Self::Quick { since: ended.timestamp() }
+            }
             Some(ended) if now.since(ended) < QUICK_RECONNECT_WINDOW => {
                 Self::Quick { since: (ended - QUICK_RECONNECT_WINDOW).timestamp() }
             }

@@ -21,6 +21,7 @@ use super::relay_client::{Aside, ConnectError, Dialer, RelayClient, Said, Subscr
 use super::retrieval::{self, Pace, RetrievalError};
 use super::throttle::Refusal;
 use super::url::RelayUrl;
+use crate::fault;
 use crate::outbound::{Destination, OutboundError};
 
 /// Orders that wait for one relay. The planner has no more in flight.
@@ -261,14 +262,16 @@ impl Site {
         mut open: Subscription,
     ) -> Result<(), RetrievalError> {
         let mut reading = Reading::live(filters);
+        let mut heard = !fault::is("heard-from-eose-on");
         loop {
             match open.next().await {
                 Some(Said::Event(held)) => {
-                    if reading.take(&held.event)? {
+                    if reading.take(&held.event)? && heard {
                         self.offering.offer(held).await?;
                     }
                 }
                 Some(Said::Eose) => {
+                    heard = true;
                     self.offering.flush().await?;
                     let (relay, page) = (self.relay.clone(), Page::default());
                     self.report(Input::Eose { relay, subscription, page }).await;
@@ -306,11 +309,13 @@ impl Site {
     async fn reconcile(&self, subscription: SubscriptionId, filter: &Filter) -> Result<(), RetrievalError> {
         let reception = &self.place.reception;
         let held = reception.holds(filter).await;
-        let held = held.map_err(|error| RetrievalError::Here(error.to_string()))?;
+        let mut held = held.map_err(|error| RetrievalError::Here(error.to_string()))?;
+        held.retain(|_| !fault::is("reconciled-with-nothing"));
         let (name, pace) = (subscription.to_string(), self.place.pace);
         let mut found = retrieval::reconcile(&self.client, &name, filter, held, pace).await?;
         self.count_requests(found.requests);
         found.need.retain(|id| !reception.counts_as_had(id));
+        found.need.truncate(if fault::is("reconciliations-cut-short") { 500 } else { usize::MAX });
         let requests = retrieval::by_ids(&self.client, &name, &found.need, pace, &self.offering).await?;
         self.count_requests(requests);
         self.offering.flush().await?;

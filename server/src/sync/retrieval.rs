@@ -19,6 +19,7 @@ use super::reading::Reading;
 use super::relay_client::{Gone, Held, RelayClient, Said, Subscription};
 use super::throttle::Refusal;
 use super::url::RelayUrl;
+use crate::fault;
 
 /// Ids in one filter.
 const IDS_AT_ONCE: usize = 256;
@@ -27,6 +28,8 @@ const ID_BYTES: usize = 67;
 /// The longest message, in bytes, that is sent to a relay that does not say what it takes: many take no more than
 /// 128 KiB.
 const USUAL_MESSAGE: usize = 128 << 10;
+/// How long a relay may be silent between two answers.
+const SILENCE: Duration = Duration::from_secs(30);
 /// Room for what surrounds ids and frames in a message, in bytes.
 const SURROUNDINGS: usize = 1 << 10;
 /// The shortest and the longest message of a reconciliation, in bytes before it becomes hexadecimal. The library
@@ -51,7 +54,7 @@ pub struct Pace {
 impl Default for Pace {
     fn default() -> Self {
         Self {
-            silence: Duration::from_secs(30),
+            silence: if fault::is("impatient") { Duration::from_millis(300) } else { SILENCE },
             first: Duration::from_secs(10),
             limits: RelayLimits::default(),
         }

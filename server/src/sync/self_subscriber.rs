@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::input::{Input, Repository};
 use super::item::Level;
 use super::refused::{Name, brings};
+use crate::fault;
 use crate::house::Observer;
 use crate::nip34::tags::values;
 use crate::nip34::{
@@ -187,7 +188,11 @@ pub fn repository(announcement: &Announcement, served: bool) -> Input {
     Input::RepositoryKnown(Repository {
         coordinate: announcement.coordinate(),
         announcement: announcement.id,
-        relays: announcement.relays.clone(),
+        relays: if served || !fault::is("waiting-repositories-left-alone") {
+            announcement.relays.clone()
+        } else {
+            Vec::new()
+        },
         level: if served { Level::Full } else { Level::StatesOnly },
     })
 }

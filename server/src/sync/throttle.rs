@@ -8,6 +8,7 @@ use super::bounds::{
 };
 use super::input::RelayLimits;
 use super::paging::PAGE;
+use crate::fault;
 
 /// What a relay means by a refusal (CLOSED, NOTICE, NEG-ERR).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,7 +76,7 @@ impl Default for Ceilings {
         Self {
             subscriptions: CEILING_SUBSCRIPTIONS.0,
             filters: CEILING_FILTERS.0,
-            values: MAX_FILTER_VALUES,
+            values: if fault::is("filters-without-bound") { 1_000 } else { MAX_FILTER_VALUES },
             bytes: CEILING_BYTES.0,
             results: None,
         }
@@ -86,7 +87,7 @@ impl Ceilings {
     /// Takes what the relay says of itself (NIP-11): it may be more than what one starts with.
     pub fn told(&mut self, limits: &RelayLimits) {
         let within = |told: usize, least: usize, most: usize| told.clamp(least, most);
-        if let Some(told) = limits.subscriptions {
+        if let Some(told) = limits.subscriptions.filter(|_| !fault::is("subscription-limits-unread")) {
             self.subscriptions = within(told, LEAST.subscriptions, CEILING_SUBSCRIPTIONS.1);
         }
         if let Some(told) = limits.filters {

@@ -11,6 +11,7 @@ use super::bounds::{Bounds, MAX_RELAYS_PER_REPOSITORY, MAX_REPOSITORIES_PER_ROOT
 use super::input::Repository;
 use super::item::{Item, Level};
 use super::url::RelayUrl;
+use crate::fault;
 use crate::nip34::{Coordinate, Identifier, ServiceDomain};
 
 /// What is known of a repository.
@@ -63,7 +64,11 @@ pub fn derive_relay_targets(
 /// What a repository itself makes its relays wanted for.
 fn items_of(coordinate: &Coordinate, level: Level) -> impl Iterator<Item = Item> {
     let always = [Item::Announcements, Item::Identifier(coordinate.identifier.clone())];
-    always.into_iter().chain((level == Level::Full).then(|| Item::Repository(coordinate.clone())))
+    let left_out = usize::from(fault::is("known-identifiers-only"));
+    always
+        .into_iter()
+        .skip(left_out)
+        .chain((level == Level::Full).then(|| Item::Repository(coordinate.clone())))
 }
 
 /// What is known and what follows from it. Items are counted: several repositories may want the same of one relay.
@@ -149,7 +154,8 @@ impl RepoSyncIndex {
             self.left_out += 1;
             return Vec::new();
         }
-        let known = Known { announcement, relays: self.relays(&relays), level };
+        let mut known = Known { announcement, relays: self.relays(&relays), level };
+        known.relays.retain(|relay| !self.is_overlooked(&coordinate, relay));
         let before = self.repositories.insert(coordinate.clone(), known.clone());
         let mut changes = Vec::new();
         // First what comes, then what goes: what stays never drops to nothing in between.
@@ -224,15 +230,23 @@ impl RepoSyncIndex {
     /// The relays that count, of those that an announcement names.
     fn relays(&mut self, named: &[String]) -> BTreeSet<RelayUrl> {
         let mut relays = BTreeSet::new();
+        let most = if fault::is("first-relay-only") { 1 } else { MAX_RELAYS_PER_REPOSITORY };
         for url in named.iter().filter(|url| !self.service.is_relay_url(url)) {
             let Ok(relay) = RelayUrl::parse(url) else { continue };
-            if relays.len() < MAX_RELAYS_PER_REPOSITORY {
+            if relays.len() < most {
                 relays.insert(relay);
             } else if !relays.contains(&relay) {
                 self.left_out += 1;
             }
         }
         relays
+    }
+
+    /// Whether a faulty server does not use a relay that a newer announcement names.
+    fn is_overlooked(&self, coordinate: &Coordinate, relay: &RelayUrl) -> bool {
+        let Some(before) = self.repositories.get(coordinate).map(|known| &known.relays) else { return false };
+        fault::is("relays-named-later-ignored") && before.is_empty()
+            || fault::is("further-relays-ignored") && !before.is_empty() && !before.contains(relay)
     }
 
     fn full_relays(&self, coordinate: &Coordinate) -> Vec<RelayUrl> {

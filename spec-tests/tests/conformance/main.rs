@@ -7,6 +7,7 @@
 //! (`spec_tests::elsewhere`, `docs/how-to/gate-your-server-in-ci.md`).
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod abroad;
 mod cases;
 mod pointed;
 

@@ -9,12 +9,15 @@ use grasp_audit::catalogue::{self, REQUIREMENTS, Requirement};
 use grasp_audit::check::Check;
 use grasp_audit::runner::matches;
 use grasp_audit::specs;
+use spec_tests::gate::TOO_LONG;
 
 use crate::mutant::{Affected, Mutant, Way};
 use crate::trial::{Outcome, trial};
 
 /// Mutants on trial at the same time.
 const AT_ONCE: usize = 8;
+/// Beside them, those whose trial does little but wait; in the gate, where each meets a few checks only.
+const WAITING_AT_ONCE: usize = 24;
 /// Of the checks of other requirements, that are not expected to catch a mutant, it meets one of so many.
 const SAMPLE: u64 = 48;
 /// The same in the gate: a part of that sample.
@@ -83,10 +86,12 @@ impl Mutant {
         check.strip_prefix(self.breaks).is_some_and(|name| name.starts_with('/'))
     }
 
-    /// Whether its server has what the check is about: what is optional is on for the mutants of its own section.
+    /// Whether its server has what the check is about: what is optional is on for the mutants of its own specification.
     fn may_meet(&self, check: &Check) -> bool {
-        let same = || check.row().map(Requirement::section) == Some(section(self));
-        (self.patient || !check.needs.patient) && (check.needs.grasp.is_none() || same())
+        let too_long = TOO_LONG.iter().any(|(id, _)| *id == check.id);
+        let waits_enough = !check.needs.patient || self.patient && !too_long;
+        waits_enough
+            && (check.needs.grasp.is_none() || specification(&check.id) == specification(self.breaks))
     }
 
     fn may_fail(&self, check: &str) -> bool {
@@ -127,10 +132,11 @@ impl<'m> Matrix<'m> {
         reach: Reach,
         recorded: &Recorded,
     ) -> Self {
-        // those that wait for expiry begin first
-        let mut order: Vec<usize> = (0..mutants.len()).filter(|number| wanted(&mutants[*number])).collect();
-        order.sort_by_key(|number| !mutants[*number].patient);
-        let trials = order.into_iter().map(|number| async move {
+        let numbers = (0..mutants.len()).filter(|number| wanted(&mutants[*number]));
+        let (mut waiting, busy): (Vec<usize>, Vec<usize>) =
+            numbers.partition(|number| mutants[*number].mostly_waits());
+        waiting.sort_by_key(|number| !mutants[*number].patient);
+        let hold = |number: usize| async move {
             let started = std::time::Instant::now();
             let checks = meets(&mutants[number], reach, recorded);
             let outcome = trial(&mutants[number], checks).await;
@@ -142,9 +148,13 @@ impl<'m> Matrix<'m> {
                 started.elapsed().as_secs_f32()
             );
             (number, outcome)
-        });
-        let mut outcomes: Vec<(usize, Outcome)> =
-            stream::iter(trials).buffer_unordered(AT_ONCE).collect().await;
+        };
+        let hold_all = |numbers: Vec<usize>, at_once| {
+            stream::iter(numbers.into_iter().map(&hold)).buffer_unordered(at_once).collect::<Vec<_>>()
+        };
+        let at_once = if reach == Reach::Gate { WAITING_AT_ONCE } else { AT_ONCE };
+        let (mut outcomes, busy) = tokio::join!(hold_all(waiting, at_once), hold_all(busy, AT_ONCE));
+        outcomes.extend(busy);
         outcomes.sort_by_key(|(number, _)| *number);
         Self(outcomes.into_iter().map(|(number, outcome)| (&mutants[number], outcome)).collect())
     }
@@ -210,6 +220,11 @@ impl<'m> Matrix<'m> {
         }
         text
     }
+}
+
+/// `G02` of `G02/sync/health` and of a check of it.
+fn specification(id: &str) -> Option<&str> {
+    id.split('/').next()
 }
 
 fn section(mutant: &Mutant) -> &'static str {

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use grasp_audit::check::{Check, Verdict};
 use grasp_audit::context::Expiry;
+use grasp_audit::peer::PeerAddress;
 use grasp_audit::target::patience::Patience;
 use grasp_audit::{Options, Report, Suite};
 use grasp_fixtures::faulty_proxy::{Fate, Heard, Lies, Listening};
@@ -15,6 +17,8 @@ use crate::mutant::{Mutant, Way, proxy};
 /// Factor on every wait of the suite. Most mutants are caught at once; what one keeps back for ever is waited for, so
 /// this is as short as a busy machine allows.
 const PATIENCE: f64 = 0.8;
+/// The same for checks of sync: what a peer has comes within a second or two, and would be waited for a minute.
+const SYNC_PATIENCE: f64 = 0.5;
 /// How long a check may take on a busy machine; nothing waits for this to pass.
 const BOUND: Duration = Duration::from_secs(600);
 /// Checks of one trial at the same time; they mostly wait for git.
@@ -55,11 +59,23 @@ impl Outcome {
 pub(crate) async fn trial(mutant: &Mutant, checks: Vec<Check>) -> Outcome {
     let (patient, quick): (Vec<Check>, Vec<Check>) =
         checks.into_iter().partition(|check| check.needs.patient);
-    let quick = quick.into_iter().map(|check| check.bound(BOUND)).collect();
-    let (quick, patient) = tokio::join!(hold(mutant, quick, false), hold(mutant, patient, true));
+    let quick: Vec<Check> = quick.into_iter().map(|check| check.bound(BOUND)).collect();
+    let groups: Vec<Vec<Check>> = if mutant.apart {
+        quick.into_iter().map(|check| vec![check]).collect()
+    } else {
+        let (sync, others) = quick.into_iter().partition(needs_peers);
+        vec![sync, others]
+    };
+    let quick = join_all(groups.into_iter().map(|checks| hold(mutant, checks, false)));
+    let (quick, patient) = tokio::join!(quick, hold(mutant, patient, true));
     let mut outcome = Outcome::default();
-    quick.into_iter().chain(patient).for_each(|report| outcome.add(report));
+    quick.into_iter().flatten().chain(patient).for_each(|report| outcome.add(report));
     outcome
+}
+
+/// Whether a check is about what the auditor's peers have.
+fn needs_peers(check: &Check) -> bool {
+    check.needs.grasp == Some("GRASP-02")
 }
 
 /// No mutant: a proxy that hears and holds everything, and changes nothing.
@@ -83,7 +99,7 @@ async fn hold(mutant: &Mutant, checks: Vec<Check>, patient: bool) -> Option<Repo
     let listening = Listening::bind().await.unwrap();
     let mut setup = Setup::new(env!("CARGO_BIN_EXE_server-under-test"), Backend::Memory)
         .set("NGIT_DOMAIN", listening.authority());
-    if patient {
+    if patient && !mutant.syncs {
         setup = setup
             .set("NGIT_PURGATORY_EXPIRY_SECS", EXPIRY.purgatory.as_secs())
             .set("NGIT_NOSTR_REF_EXPIRY_SECS", EXPIRY.nostr_ref.as_secs());
@@ -107,7 +123,10 @@ async fn hold(mutant: &Mutant, checks: Vec<Check>, patient: bool) -> Option<Repo
         cleanup: false,
         patient,
         expiry: EXPIRY,
-        patience: Patience::new(PATIENCE),
+        archived: mutant.archives.map(str::to_owned),
+        patience: Patience::new(if checks.iter().all(needs_peers) { SYNC_PATIENCE } else { PATIENCE }),
+        // that it does not come to the auditor's peers is the mutant's failure
+        peers: PeerAddress { reachable: true, ..PeerAddress::default() },
         ..Options::default()
     };
     let report = Suite::of(checks, options).run(&proxy.url).await.expect("the mutant can be reached");

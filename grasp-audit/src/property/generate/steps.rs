@@ -176,14 +176,18 @@ pub(super) fn pull(number: usize, first: Repo) -> BoxedStrategy<Pull> {
         1 => repo().prop_map(|one| vec![one]),
         3 => (Just(first), repo()).prop_map(|(one, other)| if one == other { vec![one] } else { vec![one, other] }),
     ];
-    let updates = if number == 0 {
+    (by, names, commit(), updates(number))
+        .prop_map(|(by, names, tip, updates)| Pull { by, names, tip, updates, contributed: None })
+        .boxed()
+}
+
+/// Which earlier pull request this one updates, if any.
+pub(super) fn updates(number: usize) -> BoxedStrategy<Option<usize>> {
+    if number == 0 {
         Just(None).boxed()
     } else {
         prop_oneof![2 => Just(None), 1 => (0..number).prop_map(Some)].boxed()
-    };
-    (by, names, commit(), updates)
-        .prop_map(|(by, names, tip, updates)| Pull { by, names, tip, updates })
-        .boxed()
+    }
 }
 
 /// Heads and tags that can be beside each other.

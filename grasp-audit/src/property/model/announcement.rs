@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Address, Announced, Authority, Event, EventId, Family, Hosted, Judgement, Object, Person, Project, Reply,
-    Repo, Row, Says, World,
+    Address, Announced, Authority, Event, EventId, Family, Hosted, Judgement, NostrRefs, Object, Person,
+    Project, Reply, Repo, Row, Says, World,
 };
 
 impl World {
@@ -48,7 +48,8 @@ impl World {
         family.announced.insert(event.by, announced);
         let repo = Repo { owner: event.by, project };
         if self.hosted(repo).is_none() {
-            let hosted = Hosted { maybe: self.pulls_that_name(repo), ..Hosted::default() };
+            let nostr = NostrRefs { maybe: self.pulls_that_name(repo), ..NostrRefs::default() };
+            let hosted = Hosted { nostr, ..Hosted::default() };
             world.family_mut(project).hosted.insert(event.by, hosted);
         }
         let mut worlds = world.without_orphans(project);
@@ -77,7 +78,7 @@ impl World {
     /// Pull requests that are served already and name a repository that comes now: their refs may come with it.
     fn pulls_that_name(&self, repo: Repo) -> BTreeMap<EventId, Object> {
         let of = |event: &Event| match &event.says {
-            Says::Pull { names, tip } if names.contains(&repo) => Some((event.id, *tip)),
+            Says::Pull { names, tip, .. } if names.contains(&repo) => Some((event.id, *tip)),
             _ => None,
         };
         self.served.values().filter_map(of).collect()

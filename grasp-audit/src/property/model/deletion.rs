@@ -48,6 +48,9 @@ impl World {
         let mut worlds = vec![world];
         for named in &goes {
             rows.insert(row_of(named));
+            if !self.contributions_of(named.id).is_empty() {
+                rows.insert(Row::DeletedContribution);
+            }
             worlds = worlds.iter().flat_map(|world| world.without(named)).collect();
         }
         let projects: BTreeSet<Project> =
@@ -112,12 +115,10 @@ impl World {
             _ => {
                 world.served.remove(&named.id);
                 world.waiting.remove(&named.id);
-                for family in world.families.values_mut() {
-                    for hosted in family.hosted.values_mut() {
-                        hosted.nostr.remove(&named.id);
-                        hosted.maybe.remove(&named.id);
-                    }
+                for hosted in world.families.values_mut().flat_map(|family| family.hosted.values_mut()) {
+                    hosted.nostr.remove(named.id);
                 }
+                world.drop_contributions(named.id, |_, _| true);
                 vec![world]
             }
         }

@@ -6,38 +6,80 @@ use super::{Event, EventId, Family, Judgement, Object, Project, Reply, Repo, Row
 
 impl World {
     pub(super) fn pull(&self, event: &Event, names: &[Repo], tip: Object) -> Judgement {
-        let hosted = |repo: &&Repo| self.hosted(**repo).is_some();
-        let served = |repo: &&Repo| self.announced(**repo).is_some_and(|known| known.served);
-        if !names.iter().any(|repo| hosted(&repo) && served(&repo)) {
-            let waits = names.iter().any(|repo| hosted(&repo));
-            let row = if waits { Row::PullRepositoryWaits } else { Row::PullNoRepository };
-            let judgement = Judgement::one(row, Reply::Refused, self.clone());
-            // A co-maintainer's announcement is served and has no repository here: "served here" may mean either.
-            if !names.iter().any(|repo| served(&repo)) {
-                return judgement;
-            }
-            let taken = self.with_pull(event);
-            return judgement.or(taken.became_of(event), taken);
+        let hosted = |repo: &Repo| self.hosted(*repo).is_some();
+        let served = |repo: &Repo| self.announced(*repo).is_some_and(|known| known.served);
+        if self.has_served_any(event) {
+            return self.pull_taken(event, tip);
         }
-        let uploads = self.uploads_of(event.id);
-        let uploaded = uploads
+        if event.contributes().is_some() {
+            let judgement = self.pull_taken(event, tip).also(Row::PullContributed);
+            return self.or_without_unused(event, judgement, |world| world.pull_taken(event, tip));
+        }
+        let row = if names.iter().any(hosted) { Row::PullRepositoryWaits } else { Row::PullNoRepository };
+        let judgement = Judgement::one(row, Reply::Refused, self.clone());
+        // A co-maintainer's announcement is served and has no repository here: "served here" may mean either.
+        if !names.iter().any(served) {
+            return judgement;
+        }
+        let taken = self.with_pull(event);
+        judgement.or(taken.became_of(event), taken)
+    }
+
+    /// It is accepted: served when its data is here, or was pushed for it before.
+    fn pull_taken(&self, event: &Event, tip: Object) -> Judgement {
+        let judgement = self.pull_with_its_data(event, tip);
+        let pushed = self.pushed_below_prs(event.id).into_keys();
+        let unsure: Vec<Repo> = pushed
+            .filter(|repo| event.may_be_contributed_to(*repo) && !self.is_place_of(event, *repo))
+            .collect();
+        if unsure.is_empty() {
+            return judgement;
+        }
+        let without = self.doubting(event.id, &unsure).pull_with_its_data(event, tip);
+        without.alternatives.into_iter().fold(judgement, |judgement, way| judgement.or(way.reply, way.world))
+    }
+
+    fn pull_with_its_data(&self, event: &Event, tip: Object) -> Judgement {
+        let (uploads, contributions) = (self.uploads_of(event.id), self.pushed_below_prs(event.id));
+        let fits_hosted =
+            |(repo, upload): &(Repo, Object)| *upload == tip && event.names_project(repo.project);
+        let fits_contributor =
+            |repo: Repo, upload: Object| upload == tip && event.may_be_contributed_to(repo);
+        let pushed = uploads.iter().any(fits_hosted);
+        let contributed: Vec<Repo> = contributions
             .iter()
-            .any(|(repo, upload)| *upload == tip && names.iter().any(|named| named.project == repo.project));
-        let is_other = uploads.iter().any(|(_, upload)| *upload != tip);
+            .filter(|(repo, upload)| fits_contributor(**repo, **upload))
+            .map(|(repo, _)| *repo)
+            .collect();
+        let is_here = self.has_tip(event, tip);
         let mut world = self.clone();
         world.drop_uploads(event.id, |_, upload| upload != tip);
-        let row = if self.has_tip(names, tip) {
-            Row::PullHere
-        } else if uploaded {
-            Row::PullUploaded
-        } else {
-            Row::PullWaits
-        };
-        if uploaded {
-            world.take_objects(names, tip);
+        world.drop_contributions(event.id, |repo, upload| !fits_contributor(repo, upload));
+        if pushed || !contributed.is_empty() {
+            world.take_objects(event, tip);
         }
-        let judgement = Judgement::of(row, event, world.with_pull(event).settled());
-        if is_other { judgement.also(Row::PullOtherTip) } else { judgement }
+        for repo in &contributed {
+            world.family_mut(repo.project).objects.extend(tip.reaches());
+        }
+        let row = match (is_here, pushed, contributed.is_empty()) {
+            (true, ..) => Row::PullHere,
+            (false, true, _) | (false, false, false) => Row::PullUploaded,
+            (false, false, true) => Row::PullWaits,
+        };
+        let mut judgement = Judgement::of(row, event, world.with_pull(event).settled());
+        if pushed && !is_here {
+            judgement.alternatives.iter_mut().for_each(|way| way.world.not_mirrored_back(event));
+        }
+        if uploads.iter().any(|(_, upload)| *upload != tip) {
+            judgement = judgement.also(Row::PullOtherTip);
+        }
+        if contributions.len() > contributed.len() {
+            judgement = judgement.also(Row::ContributionUnfit);
+        }
+        if !contributed.is_empty() && self.has_served_any(event) {
+            judgement = judgement.also(Row::Mirrored);
+        }
+        judgement
     }
 
     fn with_pull(&self, event: &Event) -> Self {
@@ -47,17 +89,33 @@ impl World {
         world
     }
 
-    /// Whether the tip is here, for one of the hosted repositories that are named.
-    fn has_tip(&self, names: &[Repo], tip: Object) -> bool {
-        let has = |family: &Family| family.objects.contains(&tip);
-        names.iter().any(|repo| self.hosted(*repo).is_some() && self.family(repo.project).is_some_and(has))
+    /// Whether it names a repository that is hosted and served.
+    pub(super) fn has_served_any(&self, event: &Event) -> bool {
+        self.is_any_served(event.names())
     }
 
-    /// Everything that the tip reaches is here from now on, for each hosted repository that is named.
-    pub(super) fn take_objects(&mut self, names: &[Repo], tip: Object) {
-        let projects: BTreeSet<Project> =
-            names.iter().filter(|repo| self.hosted(**repo).is_some()).map(|repo| repo.project).collect();
-        for project in projects {
+    /// Whether one of these is hosted and served.
+    pub(super) fn is_any_served<'a>(&self, repos: impl IntoIterator<Item = &'a Repo>) -> bool {
+        repos.into_iter().any(|repo| {
+            self.hosted(*repo).is_some() && self.announced(*repo).is_some_and(|known| known.served)
+        })
+    }
+
+    /// Whether the tip is here, in the family of one of its places.
+    fn has_tip(&self, event: &Event, tip: Object) -> bool {
+        let has = |family: &Family| family.objects.contains(&tip);
+        self.projects_of(event).into_iter().any(|project| self.family(project).is_some_and(has))
+    }
+
+    /// The identifiers of its places here: the hosted repositories that it names, and its author's below `/prs/`.
+    fn projects_of(&self, event: &Event) -> BTreeSet<Project> {
+        let hosted = event.names().iter().filter(|repo| self.hosted(**repo).is_some());
+        hosted.map(|repo| repo.project).chain(event.contributes().map(|repo| repo.project)).collect()
+    }
+
+    /// Everything that the tip reaches is here from now on, for each of its places.
+    pub(super) fn take_objects(&mut self, event: &Event, tip: Object) {
+        for project in self.projects_of(event) {
             self.family_mut(project).objects.extend(tip.reaches());
         }
     }
@@ -67,7 +125,7 @@ impl World {
         let ready: Vec<Event> = self
             .waiting
             .values()
-            .filter(|event| matches!(&event.says, Says::Pull { names, tip } if self.has_tip(names, *tip)))
+            .filter(|event| matches!(&event.says, Says::Pull { tip, .. } if self.has_tip(event, *tip)))
             .cloned()
             .collect();
         for event in &ready {
@@ -76,29 +134,30 @@ impl World {
         !ready.is_empty()
     }
 
-    fn serve_pull(&mut self, event: &Event) {
-        let Says::Pull { names, tip } = &event.says else { return };
+    pub(super) fn serve_pull(&mut self, event: &Event) {
+        let Says::Pull { names, tip, .. } = &event.says else { return };
         self.waiting.remove(&event.id);
         self.served.insert(event.id, event.clone());
-        self.take_objects(names, *tip);
+        self.take_objects(event, *tip);
         // Where it was pushed to and is not named, the table does not say whether the ref stays.
         for (repo, upload) in self.uploads_of(event.id) {
             if let Some(hosted) = self.hosted_mut(repo) {
-                hosted.uploads.remove(&event.id);
-                hosted.maybe.insert(event.id, upload);
+                hosted.nostr.uploads.remove(&event.id);
+                hosted.nostr.maybe.insert(event.id, upload);
             }
         }
         for repo in names {
             let served = self.announced(*repo).is_some_and(|known| known.served);
             if let Some(hosted) = self.hosted_mut(*repo) {
-                // A repository that waits is named by it all the same: the ref may be there already.
-                let refs = if served { &mut hosted.nostr } else { &mut hosted.maybe };
-                refs.insert(event.id, *tip);
                 if served {
-                    hosted.maybe.remove(&event.id);
+                    hosted.nostr.serve(event.id, *tip);
+                } else {
+                    // A repository that waits is named by it all the same: the ref may be there already.
+                    hosted.nostr.maybe.insert(event.id, *tip);
                 }
             }
         }
+        self.serve_contribution(event, *tip);
     }
 
     pub(super) fn uploads_of(&self, id: EventId) -> Vec<(Repo, Object)> {
@@ -106,7 +165,7 @@ impl World {
         for (project, family) in &self.families {
             for (owner, hosted) in &family.hosted {
                 let repo = Repo { owner: *owner, project: *project };
-                uploads.extend(hosted.uploads.get(&id).map(|upload| (repo, *upload)));
+                uploads.extend(hosted.nostr.uploads.get(&id).map(|upload| (repo, *upload)));
             }
         }
         uploads
@@ -117,7 +176,7 @@ impl World {
             if which(repo, upload)
                 && let Some(hosted) = self.hosted_mut(repo)
             {
-                hosted.uploads.remove(&id);
+                hosted.nostr.uploads.remove(&id);
             }
         }
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Alternative, Event, EventId, Family, Judgement, Object, Person, Refs, Reply, Repo, Row, Says, World,
-    reached,
+    Alternative, Event, EventId, Family, Judgement, Object, Person, Project, Refs, Reply, Repo, Row, Says,
+    World, reached,
 };
 
 /// What a push wants, and what it brings.
@@ -25,16 +25,22 @@ pub enum Wants {
     Refs(Refs),
     /// `refs/nostr/<id>` shall be at this object.
     Nostr(EventId, Object),
+    /// The same in the contributor's repository of that owner and identifier.
+    Contribution(EventId, Object),
+    /// A branch or tag of the contributor's repository shall be at this object.
+    ContributedRef(super::Name, Object),
 }
 
 impl World {
     /// Somebody pushes.
     #[must_use]
     pub fn push(&self, push: &Push) -> Judgement {
-        if self.hosted(push.to).is_none() {
-            return Judgement::one(Row::PushNowhere, Reply::NotHosted, self.clone());
-        }
         match &push.wants {
+            Wants::Contribution(id, tip) => self.contribute(push, *id, *tip),
+            Wants::ContributedRef(..) => Judgement::one(Row::ContributedRef, Reply::Refused, self.clone()),
+            _ if self.hosted(push.to).is_none() => {
+                Judgement::one(Row::PushNowhere, Reply::NotHosted, self.clone())
+            }
             Wants::Refs(wanted) => self.push_refs(push, wanted),
             Wants::Nostr(id, tip) => self.push_nostr(push, *id, *tip),
         }
@@ -48,7 +54,7 @@ impl World {
         if hosted.refs == *wanted {
             return Judgement::one(Row::PushInPlace, Reply::Taken, self.clone());
         }
-        let arrives = family.gets_all_of(wanted.values(), &push.brings);
+        let arrives = self.gets_all_of(project, wanted.values(), &push.brings);
         let candidates = family.waiting_for(owner, wanted);
         let Some(newest) = candidates.into_iter().reduce(|a, b| if b.is_newer_than(&a) { b } else { a })
         else {
@@ -114,69 +120,90 @@ impl World {
     }
 
     fn push_nostr(&self, push: &Push, id: EventId, tip: Object) -> Judgement {
-        let Some(family) = self.family(push.to.project) else {
-            return Judgement::one(Row::PushNowhere, Reply::NotHosted, self.clone());
-        };
-        let arrives = family.gets_all_of([&tip], &push.brings);
-        let known = self.served.get(&id).or_else(|| self.waiting.get(&id));
-        if let Some(event) = known {
-            return self.push_known(push, event, tip, arrives);
+        if let Some(event) = self.served.get(&id).or_else(|| self.waiting.get(&id)) {
+            return self.push_known(push, event, tip);
         }
-        if !arrives {
-            let refused = Judgement::one(Row::PushRefused, Reply::Refused, self.clone());
-            // What is only in unsigned uploads may count for the next upload, or not.
-            let uploads = family.hosted.values().flat_map(|hosted| hosted.uploads.values());
-            let near = reached(uploads).union(&family.objects).copied().collect::<BTreeSet<_>>();
-            if reached([&tip]).is_subset(&near.union(&push.brings).copied().collect()) {
-                return refused.or(Reply::Taken, self.with_upload(push.to, id, tip));
-            }
-            return refused;
-        }
-        let judgement =
-            Judgement::one(Row::PushPullUnknown, Reply::Taken, self.with_upload(push.to, id, tip));
-        // The event was here and was deleted: the table does not say whether it is known.
-        if self.deleted.contains(&id) { judgement.or(Reply::Refused, self.clone()) } else { judgement }
-    }
-
-    fn with_upload(&self, to: Repo, id: EventId, tip: Object) -> Self {
         let mut world = self.clone();
-        if let Some(hosted) = world.hosted_mut(to) {
-            hosted.maybe.remove(&id);
-            hosted.uploads.insert(id, tip);
+        if let Some(hosted) = world.hosted_mut(push.to) {
+            hosted.nostr.upload(id, tip);
         }
-        world
+        self.push_unknown(push, id, tip, Row::PushPullUnknown, world)
     }
 
-    fn push_known(&self, push: &Push, event: &Event, tip: Object, arrives: bool) -> Judgement {
-        let named = event.names().iter().any(|repo| repo.project == push.to.project);
+    /// A push for an event that is not known; `taken` is the world with it.
+    pub(super) fn push_unknown(
+        &self,
+        push: &Push,
+        id: EventId,
+        tip: Object,
+        row: Row,
+        taken: Self,
+    ) -> Judgement {
+        if self.gets_all_of(push.to.project, [&tip], &push.brings) {
+            let judgement = Judgement::one(row, Reply::Taken, taken);
+            // The event was here and was deleted: the table does not say whether it is known.
+            let deleted = self.deleted.contains(&id);
+            return if deleted { judgement.or(Reply::Refused, self.clone()) } else { judgement };
+        }
+        let refused = Judgement::one(Row::PushRefused, Reply::Refused, self.clone());
+        // What is only in unsigned uploads may count for the next upload, or not.
+        let mut at_hand = self.uploaded(push.to.project);
+        at_hand.extend(&push.brings);
+        let arrives = self.gets_all_of(push.to.project, [&tip], &at_hand);
+        if arrives { refused.or(Reply::Taken, taken) } else { refused }
+    }
+
+    /// Every object of unsigned uploads of an identifier.
+    fn uploaded(&self, project: Project) -> BTreeSet<Object> {
+        let hosted = self.family(project).into_iter().flat_map(|family| family.hosted.values());
+        let below_prs = self.contributors.iter().filter(|(repo, _)| repo.project == project);
+        let refs = hosted.map(|hosted| &hosted.nostr).chain(below_prs.map(|(_, refs)| refs));
+        reached(refs.flat_map(|refs| refs.uploads.values()))
+    }
+
+    /// Whether all that these tips reach is here or comes along.
+    pub(super) fn gets_all_of<'a>(
+        &self,
+        project: Project,
+        tips: impl IntoIterator<Item = &'a Object>,
+        brings: &BTreeSet<Object>,
+    ) -> bool {
+        let here =
+            |object: &Object| self.family(project).is_some_and(|family| family.objects.contains(object));
+        reached(tips).iter().all(|object| here(object) || brings.contains(object))
+    }
+
+    fn push_known(&self, push: &Push, event: &Event, tip: Object) -> Judgement {
+        let named = event.names_project(push.to.project);
         let wanted = matches!(&event.says, Says::Pull { tip: wanted, .. } if *wanted == tip);
         if !named || !wanted {
             return Judgement::one(Row::PushPullOther, Reply::Refused, self.clone());
         }
         if self.served.contains_key(&event.id) {
             let mut world = self.clone();
-            let here = self.hosted(push.to).is_some_and(|hosted| hosted.nostr.contains_key(&event.id));
+            let here = self.hosted(push.to).is_some_and(|hosted| hosted.nostr.served.contains_key(&event.id));
             if let Some(hosted) = world.hosted_mut(push.to)
                 && !here
             {
-                hosted.maybe.insert(event.id, tip);
+                hosted.nostr.maybe.insert(event.id, tip);
             }
             let in_place = Judgement::one(Row::PushInPlace, Reply::Taken, world);
             // Beside the repositories it names it has no place that the table knows.
             return if here { in_place } else { in_place.or(Reply::Refused, self.clone()) };
         }
-        if !arrives {
+        if !self.gets_all_of(push.to.project, [&tip], &push.brings) {
             return Judgement::one(Row::PushRefused, Reply::Refused, self.clone());
         }
         let mut world = self.clone();
         world.family_mut(push.to.project).objects.extend(tip.reaches());
-        world.take_objects(event.names(), tip);
+        world.take_objects(event, tip);
         if let Some(hosted) = world.hosted_mut(push.to) {
-            hosted.maybe.insert(event.id, tip);
+            hosted.nostr.maybe.insert(event.id, tip);
         }
         let mut judgement =
             Judgement { rows: BTreeSet::from([Row::PushPullMatching]), alternatives: Vec::new() };
-        for world in world.settled() {
+        for mut world in world.settled() {
+            world.not_mirrored_back(event);
             judgement = judgement.or(Reply::Taken, world);
         }
         judgement
@@ -184,11 +211,6 @@ impl World {
 }
 
 impl Family {
-    /// Whether all that these tips reach is here or comes along.
-    fn gets_all_of<'a>(&self, tips: impl IntoIterator<Item = &'a Object>, brings: &BTreeSet<Object>) -> bool {
-        reached(tips).iter().all(|object| self.objects.contains(object) || brings.contains(object))
-    }
-
     /// The waiting states that are authorised for this owner, newer than the served one, and say exactly this.
     fn waiting_for(&self, owner: Person, wanted: &Refs) -> Vec<Event> {
         let set = self.maintainers(owner);

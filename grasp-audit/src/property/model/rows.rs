@@ -48,6 +48,8 @@ rows! {
     PullHere => "PR, PR update", "its tip is here: serve, with its ref in every hosted repository it names";
     PullUploaded => "PR, PR update", "its data came before it: serve, with its ref";
     PullOtherTip => "PR, PR update", "`refs/nostr/<id>` is here with another tip: that ref goes";
+    PullContributed => "PR, PR update", "nothing it names is served here, its `clone` is its author's below /prs/: taken";
+    ContributionUnfit => "PR, PR update", "what is below /prs/ for it has another signer, identifier or tip: it goes";
     PullWaits => "PR, PR update", "otherwise: wait";
     PushAligned => "push to heads, tags", "equals a waiting authorised state newer than the served one: promote it";
     PushInPlace => "push to heads, tags", "targets already in place: success, nothing changes";
@@ -58,15 +60,39 @@ rows! {
     PushPullMatching => "push to `refs/nostr/<id>`", "event known, its tip, names this identifier: promote";
     PushPullOther => "push to `refs/nostr/<id>`", "event known, otherwise: refuse";
     PushPullUnknown => "push to `refs/nostr/<id>`", "event unknown: accept";
+    ContributedMatching => "push below /prs/", "event known, its tip, signer and identifier: promote";
+    ContributedOther => "push below /prs/", "event known, otherwise: refuse";
+    ContributedUnknown => "push below /prs/", "event unknown: accept";
+    ContributedRef => "push below /prs/", "another ref than `refs/nostr/<id>`: refuse";
+    Mirrored => "released below /prs/", "its ref is in every hosted repository it names";
     DeletedAnnouncement => "kind 5", "names an own announcement: the repository is retired";
     DeletedState => "kind 5", "names an own state: refs follow the newest remaining one, or stay";
     DeletedPull => "kind 5", "names an own PR: `refs/nostr/<id>` goes";
+    DeletedContribution => "kind 5", "names an own PR with data below /prs/: its ref goes there";
     DeletedOther => "kind 5", "names another own event: it goes";
     DeletionOfOthers => "kind 5", "names others' events only: refuse";
     DeletionOfNothing => "kind 5", "names nothing known: refuse";
     Related => "anything else", "related: serve";
     KnownAuthor => "anything else", "a profile of somebody known here: serve";
     Unrelated => "anything else", "otherwise: refuse";
+}
+
+impl Row {
+    /// Whether only a server with contributors' repositories (GRASP-06) has anything to decide by it.
+    #[must_use]
+    pub fn is_about_contributors(self) -> bool {
+        matches!(
+            self,
+            Self::PullContributed
+                | Self::ContributionUnfit
+                | Self::ContributedMatching
+                | Self::ContributedOther
+                | Self::ContributedUnknown
+                | Self::ContributedRef
+                | Self::Mirrored
+                | Self::DeletedContribution
+        )
+    }
 }
 
 /// How often each row was exercised.
@@ -94,17 +120,17 @@ impl Coverage {
         self.0.get(&row).copied().unwrap_or(0)
     }
 
-    /// The rows that were never exercised.
+    /// The rows of `asked` that were exercised less often than this.
     #[must_use]
-    pub fn missing(&self) -> Vec<Row> {
-        Row::ALL.iter().copied().filter(|row| self.of(*row) == 0).collect()
+    pub fn rare(&self, asked: &[Row], times: u64) -> Vec<Row> {
+        asked.iter().copied().filter(|row| self.of(*row) < times).collect()
     }
 
-    /// The table, a line per row, in its order.
+    /// These rows of the table, a line each.
     #[must_use]
-    pub fn table(&self) -> String {
+    pub fn table(&self, asked: &[Row]) -> String {
         let mut text = String::new();
-        for row in Row::ALL {
+        for row in asked {
             let (event, case) = row.text();
             text.push_str(&format!("{:>8}  {event:<26}  {case}\n", self.of(*row)));
         }

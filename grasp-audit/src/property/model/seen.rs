@@ -26,6 +26,8 @@ pub struct Seen {
     pub served: BTreeSet<EventId>,
     /// Each repository asked for; `None`: 404.
     pub repositories: BTreeMap<Repo, Option<Shown>>,
+    /// Each contributor's repository asked for; `None`: 404.
+    pub contributors: BTreeMap<Repo, Option<Shown>>,
     /// What else was seen that nobody has published, in words.
     pub strange: Vec<String>,
 }
@@ -73,6 +75,19 @@ pub enum Difference {
         /// Where it is.
         seen: Option<Object>,
     },
+    /// A contributor's repository is not there, where it should at least be an empty one.
+    NoContributor(Repo),
+    /// `refs/nostr/<id>` of a contributor's repository differs.
+    Contributed {
+        /// Whose repository.
+        repo: Repo,
+        /// Whose ref.
+        id: EventId,
+        /// Where it should be.
+        expected: Option<Object>,
+        /// Where it is.
+        seen: Option<Object>,
+    },
     /// Something that nobody has published.
     Strange(String),
 }
@@ -102,7 +117,28 @@ impl World {
                 }
             }
         }
+        for (repo, shown) in &seen.contributors {
+            differences.extend(world.contributor_agrees_with(*repo, shown.as_ref()));
+        }
         if differences.is_empty() { Ok(world) } else { Err(differences) }
+    }
+
+    fn contributor_agrees_with(&mut self, repo: Repo, shown: Option<&Shown>) -> Vec<Difference> {
+        let Some(shown) = shown else { return vec![Difference::NoContributor(repo)] };
+        let mut refs = self.contributors.remove(&repo).unwrap_or_default();
+        let elsewhere = refs.agree_with(&shown.nostr);
+        if !refs.is_empty() {
+            self.contributors.insert(repo, refs);
+        }
+        let mut differences: Vec<Difference> =
+            shown.strange.iter().cloned().map(Difference::Strange).collect();
+        differences.extend(elsewhere.into_iter().map(|one| Difference::Contributed {
+            repo,
+            id: one.id,
+            expected: one.expected,
+            seen: one.seen,
+        }));
+        differences
     }
 
     /// Repositories that this world hosts.
@@ -136,23 +172,13 @@ impl Hosted {
             }
             _ => {}
         }
-        let ids: BTreeSet<EventId> = self
-            .nostr
-            .keys()
-            .chain(self.uploads.keys())
-            .chain(self.maybe.keys())
-            .chain(shown.nostr.keys())
-            .copied()
-            .collect();
-        for id in ids {
-            let expected = self.nostr.get(&id).or_else(|| self.uploads.get(&id)).copied();
-            let (maybe, seen) = (self.maybe.remove(&id), shown.nostr.get(&id).copied());
-            if expected.is_none() && maybe.is_some() && seen == maybe {
-                self.maybe.extend(maybe.map(|object| (id, object)));
-            } else if expected != seen {
-                differences.push(Difference::Nostr { repo, id, expected, seen });
-            }
-        }
+        let elsewhere = self.nostr.agree_with(&shown.nostr);
+        differences.extend(elsewhere.into_iter().map(|one| Difference::Nostr {
+            repo,
+            id: one.id,
+            expected: one.expected,
+            seen: one.seen,
+        }));
         differences
     }
 }

@@ -1,6 +1,8 @@
 //! Each row of the decision table is a case here; what a case does is told in the table's words.
 #![allow(clippy::unwrap_used)]
 
+mod contributions;
+
 use super::*;
 use crate::property::story::Person::{Alice, Bob, Carol, Dave};
 use crate::property::story::{Object::*, Role};
@@ -43,7 +45,7 @@ impl Tale {
     }
 
     fn pull(&mut self, names: &[Repo], tip: Object) -> Event {
-        self.event(Dave, Says::Pull { names: names.to_vec(), tip })
+        self.event(Dave, Says::Pull { names: names.to_vec(), tip, contributed: None })
     }
 
     fn deletion(&mut self, by: Person, ids: &[&Event], addresses: &[Address]) -> Event {

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use grasp_fixtures::{Announcement, State, events};
 use nostr::event::Event;
+use serde_json::Value;
 
 use crate::check::{Check, CheckResult};
 use crate::context::{Context, Hosted};
 use crate::peer::Peer;
+use crate::peer::visits::{Visit, ended_histories, histories};
 
 /// How long one check may take: several things come one after the other, each within a minute.
 const BOUND: Duration = Duration::from_secs(240);
@@ -20,6 +22,13 @@ where
     Fut: Future<Output = CheckResult> + Send + 'static,
 {
     Check::new(requirement, name, title, run).only_with("GRASP-02").bound(BOUND)
+}
+
+/// The histories that were asked for at a peer, once they have all been read to their end, a repository's among them.
+pub(super) fn read_histories(visits: &[Visit], coordinate: &str) -> Option<Vec<Value>> {
+    let ended = ended_histories(visits);
+    let all = histories(visits, Duration::ZERO).len() == ended.len();
+    (all && ended.iter().any(|filter| filter.to_string().contains(coordinate))).then_some(ended)
 }
 
 impl Context {

@@ -25,8 +25,6 @@ pub struct Quarry {
     pub event: EventId,
     /// The repository into whose family the objects belong. Of a PR that names several: the first that is hosted here.
     pub repository: Coordinate,
-    /// That is a contributor's own, and no repository that is hosted here is named (GRASP-06).
-    pub contributed: bool,
     /// The objects that it names and that are not here, with a ref under which a server that refuses bare object ids
     /// may advertise them (`refs/heads/…`, `refs/tags/…`; for PRs `refs/nostr/<id>`).
     pub missing: Vec<(Oid, RefName)>,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use nostr::key::PublicKey;
 
 use crate::admission::{Family, Slot};
+use crate::fault;
 use crate::nip34::{Coordinate, Identifier, Oid, PullRequest, RefName, State};
 
 /// What a waiting event leads to.
@@ -12,8 +13,6 @@ use crate::nip34::{Coordinate, Identifier, Oid, PullRequest, RefName, State};
 pub struct Lead {
     /// The repository into whose family the objects belong.
     pub repository: Coordinate,
-    /// That is its author's own, and no repository that is hosted here is named (GRASP-06).
-    pub contributed: bool,
     /// What it names, each once.
     pub wanted: Vec<(Oid, RefName)>,
     /// Where that may be, as announcements and the event itself say.
@@ -37,26 +36,24 @@ impl Lead {
             }
         }
         let (repository, servers) = (family.coordinate(*owner), clones(family, &people));
-        Some(Self { repository, contributed: false, wanted, servers })
+        Some(Self { repository, wanted, servers })
     }
 
-    /// Of a pull request or an update: to the servers it names, and to those of the repositories it is for. `contributed`:
-    /// its author's own repository here, where this service takes it for that (GRASP-06).
+    /// Of a pull request or an update: to the servers it names, and to those of the repositories it is for. One that waits
+    /// in its author's own repository only (GRASP-06) leads nowhere: its author pushes there, and nobody else can make this
+    /// service fetch what it hosts nothing for.
     #[must_use]
-    pub fn of_pull(
-        pull: &PullRequest,
-        families: &BTreeMap<Identifier, Family>,
-        contributed: Option<Coordinate>,
-    ) -> Option<Self> {
+    pub fn of_pull(pull: &PullRequest, families: &BTreeMap<Identifier, Family>) -> Option<Self> {
         let tip = pull.tip?;
         let mut servers = pull.clone_urls.clone();
+        servers.retain(|_| !fault::is("own-clones-ignored"));
         let mut repository = None;
         for named in &pull.repositories {
             let Some(family) = families.get(&named.identifier) else { continue };
             let Some(mut people) = family.hosted().remove(&named.owner) else { continue };
             people.insert(named.owner);
             for url in clones(family, &people) {
-                if !servers.contains(&url) {
+                if !servers.contains(&url) && !fault::is("announced-clones-ignored") {
                     servers.push(url);
                 }
             }
@@ -65,11 +62,7 @@ impl Lead {
             }
         }
         let wanted = vec![(tip, RefName::nostr(&pull.id))];
-        let (repository, contributed) = match repository {
-            Some(repository) => (repository, false),
-            None => (contributed?, true),
-        };
-        Some(Self { repository, contributed, wanted, servers })
+        Some(Self { repository: repository?, wanted, servers })
     }
 }
 
@@ -85,4 +78,26 @@ fn clones(family: &Family, people: &BTreeSet<PublicKey>) -> Vec<String> {
         }
     }
     urls
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use nostr::event::{EventBuilder, FinalizeEvent as _, Tag};
+    use nostr::key::Keys;
+
+    use super::*;
+    use crate::nip34::PULL_REQUEST;
+
+    #[test]
+    fn a_pull_request_in_its_authors_own_repository_only_leads_nowhere() {
+        let (owner, author) = (Keys::generate(), Keys::generate());
+        let repository = format!("30617:{}:elsewhere", owner.public_key());
+        let tip = "1".repeat(40);
+        let tags = [["a", &repository], ["c", &tip], ["clone", "https://there.example/prs/a/elsewhere.git"]];
+        let tags = tags.iter().map(|tag| Tag::parse(*tag).unwrap());
+        let event = EventBuilder::new(PULL_REQUEST, "").tags(tags).finalize(&author).unwrap();
+        let pull = PullRequest::from_event(&event).unwrap();
+        assert_eq!(Lead::of_pull(&pull, &BTreeMap::new()), None);
+    }
 }

@@ -18,11 +18,13 @@ use nostr::event::EventId;
 use rand::RngCore;
 
 use super::bounds::{
-    FETCHES_AT_ONCE, HUNT_BACKOFF, MAX_QUARRIES, MAX_WANTS, PUBLISHED_WAIT, RATE_LIMIT_PAUSE, SYNCED_WAIT,
+    DAILY, FETCHES_AT_ONCE, HUNT_BACKOFF, MAX_QUARRIES, MAX_WANTS, PUBLISHED_WAIT, RATE_LIMIT_PAUSE,
+    SYNCED_WAIT,
 };
 use super::health::backoff;
 use super::millis::{Millis, between, jittered};
 use super::url::CloneUrl;
+use crate::fault;
 use crate::nip34::{Coordinate, Identifier, Oid, RefName, ServiceDomain};
 
 use errands::{Errand, Errands};
@@ -55,8 +57,6 @@ pub struct QuarryStatus {
     pub event: EventId,
     /// Its repository.
     pub repository: Coordinate,
-    /// See [`Quarry::contributed`].
-    pub contributed: bool,
     /// Objects that are still missing.
     pub missing: usize,
     /// Servers that may have them.
@@ -141,7 +141,6 @@ impl Hunt {
         self.quarries.iter().map(|(event, hunted)| QuarryStatus {
             event: *event,
             repository: hunted.repository.clone(),
-            contributed: hunted.contributed,
             missing: hunted.missing.len(),
             servers: hunted.servers.len(),
             attempts: hunted.attempts,
@@ -162,6 +161,7 @@ impl Hunt {
 
     fn want(&mut self, quarry: Quarry, now: Millis, rng: &mut dyn RngCore) {
         let wait = match quarry.origin {
+            Origin::Synced if fault::is("git-data-fetched-late") => Duration::from_secs(20),
             Origin::Synced => SYNCED_WAIT,
             Origin::Published => between(rng, PUBLISHED_WAIT.0, PUBLISHED_WAIT.1),
         };
@@ -254,6 +254,7 @@ impl Hunt {
         }
         if end == End::RateLimited {
             let pause = between(rng, RATE_LIMIT_PAUSE.0, RATE_LIMIT_PAUSE.1);
+            let pause = if fault::is("busy-hosts-not-spared") { pause / 60 } else { pause };
             self.hosts.pause(server.host(), now + pause);
         }
         for event in &running.events {
@@ -266,6 +267,7 @@ impl Hunt {
             }
             tried.failures += 1;
             let wait = backoff(HUNT_BACKOFF, self.settings.max_backoff, tried.failures);
+            let wait = if fault::is("failed-fetches-never-again") { DAILY.0 } else { wait };
             tried.next = now + jittered(rng, wait);
         }
         self.reschedule(repository);

@@ -65,7 +65,6 @@ fn a_hunt_that_is_woken_has_something_to_do() {
     let quarry = |n| Quarry {
         event: event(1),
         repository: coordinate(n),
-        contributed: false,
         missing: vec![(Oid::from_bytes([1; 20]), "refs/heads/main".parse().unwrap())],
         servers: vec!["https://there.example/a/b.git".to_owned()],
         origin: Origin::Published,

@@ -24,17 +24,17 @@ pub(super) fn checks() -> Vec<Check> {
             "a maintainer's announcement and newer state, which only a peer has, are served",
             maintainer,
         ),
-        tagged("repository-by-a", "a", "an event of a peer that names the repository under `a` is served"),
+        tagged("repository-by-a", "a", "events of a peer that name the repository under `a` are served"),
         tagged(
             "repository-by-upper-a",
             "A",
-            "an event of a peer that names the repository under `A` is served",
+            "events of a peer that name the repository under `A` are served",
         ),
-        tagged("repository-by-q", "q", "an event of a peer that quotes the repository (`q`) is served"),
-        replied("root-by-e", "e", "an event of a peer that names an issue here under `e` is served"),
-        replied("root-by-upper-e", "E", "an event of a peer that names an issue here under `E` is served"),
-        replied("root-by-q", "q", "an event of a peer that quotes an issue here (`q`) is served"),
-        check(HISTORIC, "thread", "an issue and its comment, which only a peer has, are both served", thread),
+        tagged("repository-by-q", "q", "events of a peer that quote the repository (`q`) are served"),
+        replied("root-by-e", "e", "events of a peer that name an issue here under `e` are served"),
+        replied("root-by-upper-e", "E", "events of a peer that name an issue here under `E` are served"),
+        replied("root-by-q", "q", "events of a peer that quote an issue here (`q`) are served"),
+        check(HISTORIC, "thread", "an issue and its comments, which only a peer has, are all served", thread),
         check(HISTORIC, "two-relays", "what each of two relays has is served", two_relays),
         check(
             HISTORIC,
@@ -59,38 +59,40 @@ async fn maintainer(ctx: Context) -> CheckResult {
     ctx.all_arrive(&peer, &[theirs, state]).await
 }
 
-/// The peer has the event before the server comes.
-async fn comes_with_the_history(ctx: &Context, event: &Event) -> CheckResult {
-    let peer = ctx.peer().await?;
-    peer.publish(event).await?;
-    ctx.hosted_naming(&[&peer]).await?;
-    ctx.arrives(&peer, event).await
+/// Two events by one person that name something under a tag, a minute apart: a history has more than its newest event,
+/// which would come with any new subscription.
+fn tagging(ctx: &Context, tag: &str, value: &str) -> [Event; 2] {
+    let kind = if tag == "q" { 1 } else { events::COMMENT };
+    let (author, now) = (ctx.someone(), ctx.now());
+    [now - 60, now].map(|at| ctx.sign(&author, Draft::new(kind, "about it").tag([tag, value]).at(at)))
 }
 
 async fn tags_the_repository(ctx: Context, tag: &'static str) -> CheckResult {
-    let kind = if tag == "q" { 1 } else { events::COMMENT };
-    let draft = Draft::new(kind, "about the repository").tag([tag, &ctx.coordinate()]);
-    let event = ctx.sign(&ctx.someone(), draft);
-    comes_with_the_history(&ctx, &event).await
+    let (peer, events) = (ctx.peer().await?, tagging(&ctx, tag, &ctx.coordinate()));
+    peer.publish_all(&events).await?;
+    ctx.hosted_naming(&[&peer]).await?;
+    ctx.all_arrive(&peer, &events).await
 }
 
 async fn tags_a_root(ctx: Context, tag: &'static str) -> CheckResult {
     let (peer, issue) = (ctx.peer().await?, ctx.issue("known here"));
-    let kind = if tag == "q" { 1 } else { events::COMMENT };
-    let reply = Draft::new(kind, "about the issue").tag([tag.to_owned(), issue.id.to_hex()]);
-    let reply = ctx.sign(&ctx.someone(), reply);
-    peer.publish(&reply).await?;
+    let replies = tagging(&ctx, tag, &issue.id.to_hex());
+    peer.publish_all(&replies).await?;
     ctx.hosted_naming(&[&peer]).await?;
     ctx.accepted(&issue).await?;
-    ctx.arrives(&peer, &reply).await
+    ctx.all_arrive(&peer, &replies).await
 }
 
 async fn thread(ctx: Context) -> CheckResult {
-    let (peer, issue) = (ctx.peer().await?, ctx.issue("elsewhere"));
-    let comment = ctx.sign(&ctx.someone(), events::comment(&issue, "a comment"));
-    peer.publish_all([&issue, &comment]).await?;
+    let (peer, author, now) = (ctx.peer().await?, ctx.someone(), ctx.now());
+    let issue = events::issue(&ctx.coordinate(), "elsewhere", "").at(now - 120);
+    let issue = ctx.sign(&author, issue);
+    let comments = [now - 60, now].map(|at| ctx.sign(&author, events::comment(&issue, "a comment").at(at)));
+    let mut thread = vec![issue];
+    thread.extend(comments);
+    peer.publish_all(&thread).await?;
     ctx.hosted_naming(&[&peer]).await?;
-    ctx.all_arrive(&peer, &[issue, comment]).await
+    ctx.all_arrive(&peer, &thread).await
 }
 
 async fn two_relays(ctx: Context) -> CheckResult {

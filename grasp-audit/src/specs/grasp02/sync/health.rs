@@ -7,7 +7,7 @@ use grasp_fixtures::events;
 use super::super::elsewhere::check;
 use crate::check::{Check, CheckResult, expect};
 use crate::context::{Context, SYNCED_WITHIN};
-use crate::peer::manners::Relay;
+use crate::peer::manners::{Negentropy, Relay};
 use crate::peer::visits::{Visit, What, attempts, connected, filters};
 
 const HEALTH: &str = "G02/sync/health";
@@ -29,7 +29,7 @@ pub(super) fn checks() -> Vec<Check> {
         check(
             HEALTH,
             "silent-peer",
-            "a peer that never tells the end of its stored events does not hold up another",
+            "a peer that never tells the end of its stored events does not hold up another that is named later",
             silent_peer,
         ),
         check(HEALTH, "slow-peer", "a peer that answers slowly is waited for", slow_peer),
@@ -72,10 +72,19 @@ async fn recovers(ctx: Context) -> CheckResult {
 
 async fn silent_peer(ctx: Context) -> CheckResult {
     let (silent, honest) = (ctx.peer().await?, ctx.peer().await?);
-    silent.behave(|manners| manners.no_eose = true);
+    silent.behave(|manners| {
+        manners.no_eose = true;
+        manners.negentropy = Negentropy::Unknown;
+    });
     let issue = ctx.issue("at the honest one");
     honest.publish(&issue).await?;
-    ctx.hosted_naming(&[&silent, &honest]).await?;
+    ctx.hosted_naming(&[&silent]).await?;
+    ctx.visit(&silent, "a question to the silent one", SYNCED_WITHIN, |visits| {
+        filters(visits, Duration::ZERO).next().map(drop)
+    })
+    .await?;
+    let naming = ctx.sign(&ctx.owner, ctx.announcement_naming(&[&silent, &honest]).draft());
+    ctx.accepted(&naming).await?;
     ctx.arrives(&honest, &issue).await?;
     ctx.arrives_live(&honest, &ctx.issue("new")).await
 }
@@ -83,10 +92,11 @@ async fn silent_peer(ctx: Context) -> CheckResult {
 async fn slow_peer(ctx: Context) -> CheckResult {
     let peer = ctx.peer().await?;
     peer.behave(|manners| manners.slow = Duration::from_secs(1));
-    let issue = ctx.issue("at the slow one");
-    peer.publish(&issue).await?;
+    // the newest would come with any subscription, however soon the rest is given up
+    let issues = ctx.issues(2);
+    peer.publish_all(&issues).await?;
     ctx.hosted_naming(&[&peer]).await?;
-    ctx.arrives(&peer, &issue).await
+    ctx.all_arrive(&peer, &issues).await
 }
 
 /// When the peer refused a question.

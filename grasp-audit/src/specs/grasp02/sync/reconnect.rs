@@ -3,19 +3,22 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use grasp_fixtures::events;
 use nostr::event::Event;
 use serde_json::Value;
 
-use super::super::elsewhere::check;
+use super::super::elsewhere::{check, read_histories};
 use crate::check::{Check, CheckResult, expect};
 use crate::context::{Context, SYNCED_WITHIN};
 use crate::peer::Peer;
 use crate::peer::manners::Relay;
-use crate::peer::visits::{connected, ended_histories, histories};
+use crate::peer::visits::{connected, histories};
 
 const RECONNECT: &str = "G02/sync/reconnect";
 /// Up to here a disconnection is short, and so far behind its beginning it is asked.
 const WINDOW: Duration = Duration::from_secs(15 * 60);
+/// So late an event may reach a peer.
+const LATE: Duration = Duration::from_secs(10 * 60);
 /// What clocks and machines may add to that.
 const SLACK: u64 = 60;
 
@@ -24,8 +27,8 @@ pub(super) fn checks() -> Vec<Check> {
         check(
             RECONNECT,
             "short",
-            "after a short disconnection what came in between is fetched, and nothing older than 15 minutes before it is \
-             asked for",
+            "after a short disconnection what came in between is fetched, also when it is dated some minutes earlier, and \
+             nothing older than 15 minutes before it is asked for",
             short,
         ),
         check(
@@ -56,9 +59,7 @@ async fn settled(ctx: &Context) -> CheckResult<(Peer, Asked)> {
 async fn quiet(ctx: &Context, peer: &Peer) -> CheckResult<Asked> {
     let coordinate = ctx.coordinate();
     ctx.visit(peer, "the repository's history is read to its end", SYNCED_WITHIN, |visits| {
-        let ended = ended_histories(visits);
-        let all = histories(visits, Duration::ZERO).len() == ended.len();
-        Some(Asked::of(&ended)).filter(|asked| all && asked.names.contains(&coordinate))
+        read_histories(visits, &coordinate).map(|read| Asked::of(&read))
     })
     .await
 }
@@ -82,10 +83,12 @@ async fn short(ctx: Context) -> CheckResult {
     let (peer, before) = settled(&ctx).await?;
     disconnected(&ctx, &peer).await?;
     let ended = ctx.now();
-    let missed = ctx.issue("in between");
-    peer.publish(&missed).await?;
+    // the newest would come with any new subscription
+    let late = events::issue(&ctx.coordinate(), "from before, and late", "").at(ended - LATE.as_secs());
+    let missed = [ctx.sign(&ctx.someone(), late), ctx.issue("in between")];
+    peer.publish_all(&missed).await?;
     let back = lets_in(&peer);
-    ctx.arrives(&peer, &missed).await?;
+    ctx.all_arrive(&peer, &missed).await?;
     ctx.arrives_live(&peer, &ctx.issue("after")).await?;
     let earliest = ended.saturating_sub(WINDOW.as_secs() + SLACK);
     let questions = peer.visits().read(|visits| histories(visits, back));

@@ -321,8 +321,8 @@ impl House {
         if let Some(old) = old {
             self.leave(&old, news);
         }
-        let waiting =
-            Waiting { event: (**event).clone(), deadline: now + Patience::default().events, synced };
+        let deadline = now + Patience::default().events;
+        let waiting = Waiting { event: (**event).clone(), since: now, deadline, synced };
         news.waits(&waiting);
         self.purgatory.insert(waiting);
         if let Ok(announcement) = Announcement::from_event(event) {

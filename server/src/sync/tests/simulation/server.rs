@@ -341,15 +341,15 @@ impl World {
             let families: BTreeMap<Identifier, Family> = named
                 .filter_map(|identifier| Some((identifier.clone(), house.families.get(identifier)?.clone())))
                 .collect();
-            Lead::of_pull(&pull, &families, None)?
+            Lead::of_pull(&pull, &families)?
         };
-        let Lead { repository, contributed, mut wanted, mut servers } = lead;
+        let Lead { repository, mut wanted, mut servers } = lead;
         let here = house.objects.get(&repository.identifier);
         let parts = self.nodes[node].server.as_ref().and_then(|s| s.parts.get(&repository.identifier));
         let has = |oids: Option<&BTreeSet<Oid>>, oid: &Oid| oids.is_some_and(|oids| oids.contains(oid));
         wanted.retain(|(oid, _)| !has(here, oid) && !has(parts, oid));
         servers.truncate(MAX_SERVERS);
-        Some(Quarry { event: *id, repository, contributed, missing: wanted, servers, origin })
+        Some(Quarry { event: *id, repository, missing: wanted, servers, origin })
     }
 
     fn settled(&mut self, node: usize, id: &EventId) {

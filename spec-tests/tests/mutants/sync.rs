@@ -1,0 +1,14 @@
+//! Mutants of G02: servers that fetch from the auditor's peers, and go wrong in one thing. They are almost all faults of
+//! the server: what it asks of others does not pass the proxy, which stands before it.
+
+mod events;
+mod git;
+mod negentropy;
+mod peers;
+
+use crate::mutant::Mutant;
+
+pub(crate) fn mutants() -> Vec<Mutant> {
+    let all = [events::mutants(), git::mutants(), peers::mutants(), negentropy::mutants()];
+    all.into_iter().flatten().map(Mutant::syncing).collect()
+}
