@@ -1,6 +1,7 @@
 //! What NIP-11 `supported_nips` promises beyond NIP-01: each is held to it, and skipped where it is not listed.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use grasp_fixtures::{Draft, forged};
 use nostr::event::Event;
@@ -13,8 +14,8 @@ use crate::context::{Context, SETTLES_WITHIN};
 use crate::specs::grasp01::relay::{filed_issue, issue};
 use crate::target::websocket::{OkReply, Relay};
 
-/// How long an event of the expiration checks lives, in seconds.
-const SHORT_LIFE: u64 = 3;
+/// How long an event of the expiration check lives, in seconds: longer when it was over before the event could be seen.
+const LIVES: [u64; 3] = [3, 10, 30];
 
 pub(super) fn checks() -> Vec<Check> {
     vec![
@@ -85,10 +86,25 @@ pub(super) fn checks() -> Vec<Check> {
 async fn expires(ctx: Context) -> CheckResult {
     ctx.needs_nip(40)?;
     let hosted = ctx.hosted_repository().await?;
-    let end = (ctx.now() + SHORT_LIFE).to_string();
-    let event = ctx.publishes(&ctx.owner, issue(&hosted).tag(["expiration", &end])).await?;
-    ctx.served(&event).await?;
-    ctx.gone(&event).await
+    for life in LIVES {
+        let end = ctx.now() + life;
+        let event = ctx.sign(&ctx.owner, issue(&hosted).tag(["expiration", &end.to_string()]));
+        let reply = ctx.publish(&event).await?;
+        let seen = if reply.accepted { ctx.served(&event).await } else { expect(false, "OK true", &reply) };
+        match seen {
+            Ok(()) => {
+                let what = "it is no longer served once it has expired";
+                let within = Duration::from_secs(life) + SETTLES_WITHIN;
+                return ctx.eventually(what, within, || async { Ok(!ctx.is_served(&event).await?) }).await;
+            }
+            Err(Ending::Fail { .. }) if ctx.now() >= end => {}
+            Err(ending) => return Err(ending),
+        }
+    }
+    Err(Ending::CannotRun(format!(
+        "within {} s an event could not be published and seen",
+        LIVES[LIVES.len() - 1]
+    )))
 }
 
 async fn expired(ctx: Context) -> CheckResult {
