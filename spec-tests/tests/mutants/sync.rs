@@ -9,6 +9,7 @@ mod peers;
 use crate::mutant::Mutant;
 
 pub(crate) fn mutants() -> Vec<Mutant> {
-    let all = [events::mutants(), git::mutants(), peers::mutants(), negentropy::mutants()];
+    // those of peers wait longest, and begin first
+    let all = [peers::mutants(), events::mutants(), git::mutants(), negentropy::mutants()];
     all.into_iter().flatten().map(Mutant::syncing).collect()
 }

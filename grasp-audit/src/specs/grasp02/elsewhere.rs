@@ -14,6 +14,8 @@ use crate::peer::visits::{Visit, ended_histories, histories};
 
 /// How long one check may take: several things come one after the other, each within a minute.
 const BOUND: Duration = Duration::from_secs(240);
+/// How long the end of a history is waited for that may have none.
+const READ_WITHIN: Duration = Duration::from_secs(10);
 
 /// A check that runs where NIP-11 lists GRASP-02.
 pub(super) fn check<F, Fut>(requirement: &'static str, name: &str, title: &str, run: F) -> Check
@@ -43,6 +45,19 @@ impl Context {
     /// A repository that is served here, data included, and whose announcement names these peers.
     pub(super) async fn hosted_naming(&self, peers: &[&Peer]) -> CheckResult<Hosted> {
         self.hosted_repository_as(&self.owner, &self.announcement_naming(peers)).await
+    }
+
+    /// Waits until what the server has asked for since `from` of the repository's history is read. Not for long: who asks
+    /// for history and news by one subscription has nothing to end here.
+    pub(super) async fn reads_histories(&self, peer: &Peer, from: Duration) {
+        let (coordinate, within) = (self.coordinate(), self.target.patience.of(READ_WITHIN));
+        let are_read = |visits: &[Visit]| {
+            let since = visits.partition_point(|visit| visit.at < from);
+            read_histories(&visits[since..], &coordinate).map(drop)
+        };
+        if peer.visits().until(within, are_read).await.is_none() {
+            self.note("the history has not come to an end");
+        }
     }
 
     /// An issue by somebody for the owner's repository, signed and published nowhere.

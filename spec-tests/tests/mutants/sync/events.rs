@@ -38,6 +38,7 @@ fn live() -> Vec<Mutant> {
     vec![
         fault("repositories-not-live", LIVE)
             .affects("G02/events/admission/stranger-state", NEW_ISSUE)
+            .affects("G02/events/admission/deleted", NEW_ISSUE)
             .affects("G02/sync/health/silent-peer", NEW_ISSUE)
             .affects("G02/sync/reconnect/short", NEW_ISSUE)
             .affects("G02/sync/retire/no-longer-named", NEW_ISSUE)

@@ -140,12 +140,15 @@ async fn deleted(ctx: Context) -> CheckResult {
     ctx.publishes(&author, events::delete_ids([&regretted.id])).await?;
     ctx.gone(&regretted).await?;
     // a newer announcement makes the server look again, and a new connection
-    peer.drop_connections();
+    let dropped = peer.drop_connections();
     let again = ctx.sign(&hosted.owner, ctx.announcement_naming(&[&peer]).draft());
     ctx.accepted(&again).await?;
     let honest = ctx.issue("honest");
     peer.publish(&honest).await?;
     ctx.arrives(&peer, &honest).await?;
+    // the newest may come before the rest of the history
+    ctx.reads_histories(&peer, dropped).await;
+    ctx.arrives_live(&peer, &ctx.issue("afterwards")).await?;
     ctx.not_served(&regretted).await
 }
 

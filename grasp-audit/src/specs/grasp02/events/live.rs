@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use grasp_fixtures::events;
 
-use super::super::elsewhere::{check, read_histories};
+use super::super::elsewhere::check;
 use crate::check::{Check, CheckResult};
 use crate::context::{Context, SYNCED_WITHIN};
 use crate::peer::visits::Subscriptions;
 
 const LIVE: &str = "G02/events/live";
-/// How long the end of a history is waited for at a peer that does not tell it.
-const SETTLED_WITHIN: Duration = Duration::from_secs(10);
 
 pub(super) fn checks() -> Vec<Check> {
     vec![
@@ -92,12 +90,8 @@ async fn without_eose(ctx: Context) -> CheckResult {
         open.iter().any(|(_, open)| open.covers(&issue)).then_some(())
     })
     .await?;
-    // A history that is being read would bring it as well. A server that asks for both at once has nothing to end here.
-    let (coordinate, within) = (ctx.coordinate(), ctx.target.patience.of(SETTLED_WITHIN));
-    let settled = peer.visits().until(within, |visits| read_histories(visits, &coordinate).map(drop));
-    if settled.await.is_none() {
-        ctx.note("the history has not come to an end");
-    }
+    // a history that is being read would bring it as well
+    ctx.reads_histories(&peer, Duration::ZERO).await;
     peer.publish(&issue).await?;
     ctx.arrives(&peer, &issue).await
 }

@@ -45,7 +45,8 @@ pub(super) fn checks() -> Vec<Check> {
             "stated-limit",
             "as issues come one by one, no more subscriptions are open than the peer's NIP-11 document allows",
             stated_limit,
-        ),
+        )
+        .bound(Duration::from_secs(600)),
     ]
 }
 
