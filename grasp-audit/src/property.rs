@@ -5,6 +5,8 @@
 //! identifiers of its own; after every step the server's answer and everything it shows is compared with the
 //! [`model`], which is the catalogue's decision table written a second time, from its text alone. A story that fails is
 //! made as short as it can be and can be kept in a file ([`record`]) and told again.
+//!
+//! Stories of two servers (GRASP-02) are told in the same way, and looked at when they have ended.
 
 mod cast;
 mod deed;
@@ -19,6 +21,7 @@ pub mod record;
 mod rehearse;
 mod shrink;
 pub mod story;
+mod sync;
 mod tell;
 
 pub use self::explore::{Failure, Findings, Plan, Progress, Silent, explore};
@@ -27,3 +30,4 @@ pub use self::model::{Coverage, Row};
 pub use self::play::{Break, Outcome, Telling, Told, tell};
 pub use self::record::Record;
 pub use self::rehearse::rehearse;
+pub use self::sync::Peers;

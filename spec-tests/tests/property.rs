@@ -1,20 +1,24 @@
 //! Generated stories as a gate: they hold against the bundled server on both backends, with contributors' repositories
 //! (GRASP-06) and without, what was a bug once stays mended, and a server with one broken rule is found out by a story of
-//! at most six steps.
+//! at most six steps. Stories of two servers (GRASP-02) hold too, and find out a server that does not come back to the other.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use grasp_audit::peer::{Lodging, PeerAddress};
 use grasp_audit::property::{
-    Failure, Findings, Outcome, Plan, Progress, Record, Scope, Silent, Telling, explore, tell,
+    Failure, Findings, Outcome, Peers, Plan, Progress, Record, Scope, Silent, Telling, explore, tell,
 };
+use grasp_audit::target::Target;
 use rstest::rstest;
 use spec_tests::{Backend, Instance, Setup};
 use tokio::sync::OnceCell;
 
 /// Stories per backend; `PROPERTY_CASES` asks for more, `PROPERTY_SEED` for others.
 const CASES: u64 = 150;
+/// Stories of two servers in the gate.
+const CASES_OF_TWO: u64 = 40;
 /// How many stories may be needed to find a broken rule.
 const CASES_UNTIL_FOUND: u64 = 600;
 /// How long a story may be that shows a broken rule.
@@ -39,16 +43,21 @@ fn asked(name: &str, otherwise: u64) -> u64 {
 }
 
 fn telling(seed: u64, settles: Duration, cleanup: bool) -> Telling {
-    Telling { seed, prefix: "gate".to_owned(), settles, cleanup }
+    // that a server does not come to the peer is its failure
+    let address = PeerAddress { reachable: true, ..PeerAddress::default() };
+    let peers = Arc::new(Peers::new(Lodging::new(address)));
+    Telling { seed, prefix: "gate".to_owned(), settles, cleanup, peers }
 }
 
-fn plan(cases: u64, jobs: usize, telling: Telling) -> Plan {
-    Plan { cases, first: 0, steps: 12, jobs, within: None, telling }
+async fn explored(server: &Instance, cases: u64, jobs: usize, telling: Telling) -> Findings {
+    let target = server.target().await;
+    let scope = Scope::of(&target);
+    explore_plan(&target, Plan { cases, first: 0, steps: 12, scope, jobs, within: None, telling }).await
 }
 
-async fn explored(server: &Instance, plan: &Plan) -> Findings {
+async fn explore_plan(target: &Arc<Target>, plan: Plan) -> Findings {
     let silent: Arc<dyn Progress> = Arc::new(Silent);
-    explore(&server.target().await, plan, &silent).await
+    explore(target, &plan, &silent).await
 }
 
 #[rstest]
@@ -61,7 +70,7 @@ async fn every_story_holds(#[case] setup: Setup, #[case] seed: u64) {
     let target = server.target().await;
     let telling = telling(asked("PROPERTY_SEED", seed), Duration::from_secs(20), true);
     let cases = asked("PROPERTY_CASES", CASES);
-    let findings = explored(&server, &plan(cases, 4, telling)).await;
+    let findings = explored(&server, cases, 4, telling).await;
     if let Some(failure) = findings.failure {
         panic!("{}", in_words(&failure.record));
     }
@@ -150,9 +159,51 @@ async fn a_server_that_ends_in_the_middle_is_told_of_and_nothing_is_made_of_it()
     assert!(!failure.record.told.is_empty());
 }
 
+fn two_servers(cases: u64, steps: usize, jobs: usize, telling: Telling) -> Plan {
+    Plan { cases, first: 0, steps, scope: Scope::TwoServers, jobs, within: None, telling }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_story_of_two_servers_holds() {
+    let setup = setup(Backend::Memory).syncing().set("NGIT_SYNC_BASE_BACKOFF_SECS", 1);
+    let server = setup.start().await;
+    let telling = telling(asked("PROPERTY_SEED", 1), Duration::from_secs(60), true);
+    let cases = asked("PROPERTY_CASES", CASES_OF_TWO);
+    let findings = explore_plan(&server.target().await, two_servers(cases, 8, 12, telling)).await;
+    if let Some(failure) = findings.failure {
+        panic!("{}", in_words(&failure.record));
+    }
+    assert_eq!(findings.begun, cases, "every story was told");
+    assert_eq!(findings.not_carried_out.0, 0, "{}", findings.not_carried_out.1);
+    assert_eq!(findings.limited.0, 0, "{}", findings.limited.1);
+    assert!(findings.held * 100 >= cases * 80, "most stories have one end: {}", findings.undecided);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_does_not_come_back_is_found_out_by_a_short_story_of_two_servers() {
+    let setup = setup(Backend::Memory).syncing().set("NGIT_SYNC_BASE_BACKOFF_SECS", 86_400);
+    let server = setup.set("NGIT_SYNC_MAX_BACKOFF_SECS", 86_400).start().await;
+    let telling = telling(1, Duration::from_secs(2), false);
+    let target = server.target().await;
+    let failure = explore_plan(&target, two_servers(CASES_UNTIL_FOUND, 4, 8, telling)).await.failure;
+    let record = failure.expect("it does not fetch what the peer has got meanwhile").record;
+    let words = in_words(&record);
+    assert!(record.story.steps.len() <= 4, "as short as that: {words}");
+    assert!(words.contains("the peer goes away"), "{words}");
+    let read = Record::parse(&record.to_json().unwrap()).unwrap();
+    assert_eq!(read.story, record.story);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stories_of_two_servers_are_left_out_where_there_is_no_sync() {
+    let telling = telling(1, Duration::from_secs(2), false);
+    let findings = explore_plan(&healthy().await.target().await, two_servers(2, 8, 1, telling)).await;
+    assert_eq!(findings.limited, (2, "the server does not list GRASP-02".to_owned()));
+}
+
 async fn found_out(server: &Instance, jobs: usize) -> Failure {
     let telling = telling(1, Duration::from_millis(300), false);
-    let findings = explored(server, &plan(CASES_UNTIL_FOUND, jobs, telling)).await;
+    let findings = explored(server, CASES_UNTIL_FOUND, jobs, telling).await;
     findings.failure.unwrap_or_else(|| panic!("{} stories hold against it", findings.held))
 }
 

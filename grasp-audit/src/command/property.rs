@@ -20,22 +20,35 @@ pub(crate) const EXAMPLES: &str = "\
 Generates stories: a few people announce repositories, publish states, push, open pull requests, delete. After every
 step the server's answer and everything it shows (events, refs, HEAD) is held against a reference model of the
 specification's decision table. A story that fails is made as short as possible, told in words, and written to a file.
+With --sync, things happen at the server and at a peer that the auditor plays; in the end the server has to show what the
+two had together.
 
 Examples:
   grasp-audit property ws://127.0.0.1:7334                          100 stories
   grasp-audit property ws://127.0.0.1:7334 --cases 2000 --seed 7    the same 2,000 each time
   grasp-audit property wss://grasp.example.org --for 600            ten minutes, one story at a time
+  grasp-audit property ws://127.0.0.1:7334 --sync                   what comes from another server
   grasp-audit replay story.json ws://127.0.0.1:7334                 a story that failed, once more
 
 Exit code: 0 every story held, 1 one did not, 2 it could not be examined.";
+
+/// How many stories, and how many steps each has at most, unless somebody says so.
+const CASES: u64 = 100;
+const STEPS: u16 = 12;
+/// The same of two servers: a story takes seconds until everything has come.
+const SYNC_CASES: u64 = 40;
+const SYNC_STEPS: u16 = 8;
 
 #[derive(Args)]
 pub(crate) struct PropertyArgs {
     /// ws(s)://host[:port], http(s)://host[:port] or host[:port]
     url: String,
-    /// How many stories
-    #[arg(long, default_value_t = 100, value_name = "N")]
-    cases: u64,
+    /// Stories of two servers (GRASP-02): the auditor plays the other one
+    #[arg(long)]
+    sync: bool,
+    /// How many stories [default: 100, with --sync 40]
+    #[arg(long, value_name = "N")]
+    cases: Option<u64>,
     /// Which stories: the same seed, the same stories [default: a random one, which is told]
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
@@ -45,9 +58,9 @@ pub(crate) struct PropertyArgs {
     /// Stories at the same time [default: 4 on loopback, 1 elsewhere]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
-    /// Steps a story may have
-    #[arg(long, default_value_t = 12, value_name = "MAX", value_parser = clap::value_parser!(u16).range(1..=60))]
-    steps: u16,
+    /// Steps a story may have [default: 12, with --sync 8]
+    #[arg(long, value_name = "MAX", value_parser = clap::value_parser!(u16).range(1..=60))]
+    steps: Option<u16>,
     /// Begin no further story after this many seconds
     #[arg(long = "for", value_name = "SECS")]
     within: Option<u64>,
@@ -67,18 +80,19 @@ pub(crate) struct PropertyArgs {
 pub(crate) async fn run(args: PropertyArgs) -> Result<ExitCode, String> {
     let target = args.server.reach(&args.url).await?;
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
-    let telling = args.server.telling(&target, seed)?;
+    let telling = args.server.telling(&target, seed, args.sync)?;
     println!("GRASP stories for {}, seed {seed}\n{}", target.url.base(), grasp_audit::versions());
-    if !args.no_regressions {
+    if !args.no_regressions && !args.sync {
         let code = regressions(&target, &telling).await?;
         if code != ExitCode::SUCCESS {
             return Ok(code);
         }
     }
     let plan = Plan {
-        cases: args.cases,
+        cases: args.cases.unwrap_or(if args.sync { SYNC_CASES } else { CASES }),
         first: args.first,
-        steps: usize::from(args.steps),
+        steps: usize::from(args.steps.unwrap_or(if args.sync { SYNC_STEPS } else { STEPS })),
+        scope: if args.sync { Scope::TwoServers } else { Scope::of(&target) },
         jobs: args.jobs.unwrap_or(if is_here(&target) { 4 } else { 1 }),
         within: args.within.map(Duration::from_secs),
         telling,
@@ -87,7 +101,7 @@ pub(crate) async fn run(args: PropertyArgs) -> Result<ExitCode, String> {
     let progress: Arc<dyn Progress> = shown.clone();
     let findings = explore(&target, &plan, &progress).await;
     shown.ends();
-    let rows = Scope::of(&target).rows();
+    let rows = plan.scope.rows();
     print!("\n{}", report(&findings, &plan, &rows));
     if let Some(failure) = &findings.failure {
         print!("\n{}", story(&failure.record));
@@ -148,8 +162,11 @@ fn keep(path: &PathBuf, record: &Record) -> Result<(), String> {
 }
 
 fn report(findings: &Findings, plan: &Plan, rows: &[Row]) -> String {
-    let mut text = String::from("how often each row of the decision table was exercised:\n");
-    text.push_str(&findings.coverage.table(rows));
+    let mut text = String::new();
+    if !rows.is_empty() {
+        text.push_str("how often each row of the decision table was exercised:\n");
+        text.push_str(&findings.coverage.table(rows));
+    }
     let seconds = findings.elapsed.as_secs_f64();
     text.push_str(&format!(
         "\n{} stories of {} in {seconds:.1} s, {} steps: {} held, {} left open by the specification, {} left out because of limits, {} could not be carried out\n",

@@ -42,7 +42,9 @@ pub(crate) async fn run(args: ReplayArgs) -> Result<ExitCode, String> {
         in_a_line(&record.catalogue),
         grasp_audit::versions()
     );
-    let told = tell(&target, &record.story, &args.server.telling(&target, record.seed)?).await;
+    let told =
+        tell(&target, &record.story, &args.server.telling(&target, record.seed, record.story.two_servers)?)
+            .await;
     if args.wire {
         for entry in &told.transcript {
             println!("{:>6} ms {:<5} {:?} {}", entry.at_ms, entry.channel, entry.direction, entry.text);

@@ -6,14 +6,19 @@ use std::time::Duration;
 
 use clap::Args;
 use grasp_audit::context::MARK;
-use grasp_audit::property::Telling;
+use grasp_audit::peer::Lodging;
+use grasp_audit::property::{Peers, Telling};
 use grasp_audit::target::Target;
 use grasp_audit::target::patience::Patience;
+
+use super::peers::PeerArgs;
 
 /// How long a server on this machine may take to show what it has answered.
 const SETTLES_HERE: f64 = 1.0;
 /// The same for a server elsewhere.
 const SETTLES_ELSEWHERE: f64 = 10.0;
+/// How long it may take, after a story of two servers, until the one shows what the two had together.
+const SYNCED_WITHIN: f64 = 60.0;
 
 #[derive(Args)]
 pub(crate) struct ServerArgs {
@@ -23,7 +28,8 @@ pub(crate) struct ServerArgs {
     /// PEM file with further root certificates
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// How long the server may take to show what it has answered [default: 1 on loopback, 10 elsewhere]
+    /// How long the server may take to show what it has answered [default: 1 on loopback, 10 elsewhere], or what two
+    /// servers had together [60]
     #[arg(long, value_name = "SECS")]
     settles: Option<f64>,
     /// Multiply every wait by this: more than 1 for a slow or distant server
@@ -32,6 +38,8 @@ pub(crate) struct ServerArgs {
     /// Leave on the server what was published
     #[arg(long)]
     no_cleanup: bool,
+    #[command(flatten)]
+    peers: PeerArgs,
 }
 
 impl ServerArgs {
@@ -40,12 +48,19 @@ impl ServerArgs {
         Ok(Arc::new(target.with_patience(Patience::new(self.patience))))
     }
 
-    pub(crate) fn telling(&self, target: &Target, seed: u64) -> Result<Telling, String> {
-        let usual = if is_here(target) { SETTLES_HERE } else { SETTLES_ELSEWHERE };
+    /// How stories are told to `target`, whether of it alone or of two servers.
+    pub(crate) fn telling(&self, target: &Target, seed: u64, two_servers: bool) -> Result<Telling, String> {
+        let usual = match (two_servers, is_here(target)) {
+            (true, _) => SYNCED_WITHIN,
+            (false, true) => SETTLES_HERE,
+            (false, false) => SETTLES_ELSEWHERE,
+        };
         let settles = self.settles.unwrap_or(usual);
         let settles = Duration::try_from_secs_f64(settles)
             .map_err(|_| format!("--settles {settles} is no number of seconds; give for example 2.5"))?;
-        Ok(Telling { seed, prefix: self.identifier_prefix.clone(), settles, cleanup: !self.no_cleanup })
+        let peers = Arc::new(Peers::new(Lodging::new(self.peers.address()?)));
+        let prefix = self.identifier_prefix.clone();
+        Ok(Telling { seed, prefix, settles, cleanup: !self.no_cleanup, peers })
     }
 }
 

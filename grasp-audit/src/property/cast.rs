@@ -5,6 +5,7 @@
 //! higher, than those it competes with, so that a story means the same whatever the keys are.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use grasp_fixtures::{Announcement, Draft, PullRequest, State, events, keys};
 use nostr::event::{Event as Signed, EventId};
@@ -17,6 +18,7 @@ use super::story::{
     Extra, Listing, Named, Person, Place, Project, Pull, Refs, Repo, Step, Story, Subject, When,
 };
 use crate::context::MARK;
+use crate::peer::Peer;
 use crate::target::url::{ServiceUrl, contribution_path, repository_path};
 
 /// How far before the present a story begins, in seconds: every step has room for its time.
@@ -58,6 +60,8 @@ pub(super) struct Cast {
     url: ServiceUrl,
     pulls: Vec<Pull>,
     contributors: BTreeSet<Repo>,
+    /// The other server, which every announcement names.
+    peer: Option<Arc<Peer>>,
     minted: Vec<Minted>,
     last: u64,
 }
@@ -75,9 +79,17 @@ impl Cast {
             url,
             pulls: story.pulls.clone(),
             contributors: story.contributors(),
+            peer: None,
             minted: Vec::new(),
             last: now.saturating_sub(HEAD_START),
         }
+    }
+
+    /// The same cast with another server, which every announcement names beside the service.
+    #[must_use]
+    pub(super) fn with_peer(mut self, peer: Arc<Peer>) -> Self {
+        self.peer = Some(peer);
+        self
     }
 
     /// Somebody's keys.
@@ -169,10 +181,13 @@ impl Cast {
             }
             Step::Delete { by, names, early } => self.deletion(*by, names, *early),
             Step::Again(subject) => self.find(*subject)?.clone(),
+            Step::Published { step, .. } => return self.event(step),
             Step::Push { .. }
             | Step::PushPull { .. }
             | Step::Contribute { .. }
-            | Step::ContributeRef { .. } => return None,
+            | Step::ContributeRef { .. }
+            | Step::PeerLeaves
+            | Step::PeerReturns => return None,
         };
         Some(made)
     }
@@ -211,6 +226,9 @@ impl Cast {
             said.clone_url(if matches!(lists, Listing::Us | Listing::CloneOnly) { here } else { elsewhere });
         let in_relays = matches!(lists, Listing::Us | Listing::RelaysOnly);
         said = said.relay(if in_relays { self.url.relay() } else { "wss://elsewhere.invalid".to_owned() });
+        if let Some(peer) = &self.peer {
+            said = said.relay(peer.relay()).clone_url(peer.clone_url(&owner, identifier));
+        }
         for person in &authority.maintainers {
             said = said.maintainer(self.keys(*person).public_key());
         }

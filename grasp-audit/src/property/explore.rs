@@ -47,6 +47,8 @@ pub struct Plan {
     pub first: u64,
     /// How many steps a story may have.
     pub steps: usize,
+    /// What they are about.
+    pub scope: Scope,
     /// How many stories at the same time.
     pub jobs: usize,
     /// No story begins after this time.
@@ -167,7 +169,7 @@ async fn work(
     target: Arc<Target>,
     progress: Arc<dyn Progress>,
 ) -> (Findings, Option<(u64, Told)>) {
-    let scope = Scope::of(&target);
+    let scope = shared.plan.scope;
     let mut findings = Findings::default();
     while let Some(case) = shared.next() {
         let story = story_tree(shared.plan.telling.seed, case, shared.plan.steps, scope).current();
@@ -240,8 +242,7 @@ async fn shortest(
     told: Told,
     progress: &Arc<dyn Progress>,
 ) -> Option<Failure> {
-    let scope = Scope::of(target);
-    let tree = story_tree(plan.telling.seed, case, plan.steps, scope);
+    let tree = story_tree(plan.telling.seed, case, plan.steps, plan.scope);
     let mut story = tree.current();
     let first_steps = story.steps.len();
     let Outcome::Broken(broken) = &told.outcome else { return None };
@@ -273,12 +274,12 @@ async fn shortest(
     let (mut story, mut told) = shrinking.best;
     // Leaving out cannot turn one way into a shorter other one: short stories that lead to the same row are tried, too.
     let rows = broken_rows(&told);
-    let short = if reproducible { shorter(plan, scope, &story, &rows) } else { Vec::new() };
+    let short = if reproducible { shorter(plan, &story, &rows) } else { Vec::new() };
     for (case, length) in short {
         if length >= story.steps.len() || Instant::now() >= until {
             break;
         }
-        let mut tree = story_tree(plan.telling.seed, case, story.steps.len() - 1, scope);
+        let mut tree = story_tree(plan.telling.seed, case, story.steps.len() - 1, plan.scope);
         tree.steps.truncate(length);
         let candidate = tree.current();
         let other = again(&candidate).await;
@@ -310,12 +311,12 @@ fn broken_rows(told: &Told) -> BTreeSet<Row> {
 }
 
 /// Short stories that, by the model alone, lead to these rows.
-fn shorter(plan: &Plan, scope: Scope, story: &Story, rows: &BTreeSet<Row>) -> Vec<(u64, usize)> {
+fn shorter(plan: &Plan, story: &Story, rows: &BTreeSet<Row>) -> Vec<(u64, usize)> {
     if story.steps.len() <= SHORT || rows.is_empty() {
         return Vec::new();
     }
     let cases = SHORT_ONES..SHORT_ONES + REHEARSED;
-    let mut short = reaching(plan.telling.seed, cases, story.steps.len() - 1, scope, rows);
+    let mut short = reaching(plan.telling.seed, cases, story.steps.len() - 1, plan.scope, rows);
     short.truncate(SHORT_TRIES);
     short
 }

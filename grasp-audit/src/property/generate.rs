@@ -7,6 +7,7 @@
 
 mod contributions;
 mod steps;
+mod two_servers;
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -19,6 +20,7 @@ use self::steps::{
     aligned, announce_at, announce_here, any_step, authority, deletion, former, missed, named_of, other_than,
     owner, person, places_of, project, pull, push_pull, push_to, state_by, subject, unlisting,
 };
+use self::two_servers::pull_to;
 use super::model::Row;
 use super::story::{
     Authority, Extra, Listing, Name, Named, Object, Person, Pull, Refs, Repo, Step, Story, Subject, When,
@@ -35,19 +37,25 @@ pub enum Scope {
     Core,
     /// Contributors' repositories below `/prs/`, too (GRASP-06).
     Contributors,
+    /// The server and a peer of the auditor's (GRASP-02).
+    TwoServers,
 }
 
 impl Scope {
-    /// What this server says it does.
+    /// What a server does by itself, as this one says.
     #[must_use]
     pub fn of(target: &Target) -> Self {
         if target.supports("GRASP-06") { Self::Contributors } else { Self::Core }
     }
 
-    /// The rows of the decision table that such stories can exercise.
+    /// The rows of the decision table that such stories exercise one by one; of two servers only the end is looked at.
     #[must_use]
     pub fn rows(self) -> Vec<Row> {
-        let asked = |row: &Row| self == Self::Contributors || !row.is_about_contributors();
+        let asked = |row: &Row| match self {
+            Self::Core => !row.is_about_contributors(),
+            Self::Contributors => true,
+            Self::TwoServers => false,
+        };
         Row::ALL.iter().copied().filter(asked).collect()
     }
 }
@@ -58,6 +66,7 @@ type Tree<T> = Box<dyn ValueTree<Value = T>>;
 pub struct StoryTree {
     pub(super) pulls: Vec<Tree<Pull>>,
     pub(super) steps: Vec<Tree<Step>>,
+    two_servers: bool,
 }
 
 impl StoryTree {
@@ -67,6 +76,7 @@ impl StoryTree {
         Story {
             pulls: self.pulls.iter().map(|pull| pull.current()).collect(),
             steps: self.steps.iter().map(|step| step.current()).collect(),
+            two_servers: self.two_servers,
         }
     }
 }
@@ -83,9 +93,12 @@ pub fn story_tree(seed: u64, case: u64, most: usize, scope: Scope) -> StoryTree 
     let said = |number| match scope {
         Scope::Core => pull(number, first),
         Scope::Contributors => contributing_pull(number, first),
+        Scope::TwoServers => pull_to(number, first),
     };
     let pulls = (0..PULLS).filter_map(|number| said(number).new_tree(&mut author.runner).ok()).collect();
-    StoryTree { pulls, steps: author.steps(first, most.max(1)) }
+    let two_servers = scope == Scope::TwoServers;
+    let steps = if two_servers { author.two_servers(first, most) } else { author.steps(first, most.max(1)) };
+    StoryTree { pulls, steps, two_servers }
 }
 
 type Scene = Vec<BoxedStrategy<Step>>;
@@ -104,7 +117,7 @@ impl Author {
         let mut steps: Vec<Tree<Step>> = Vec::new();
         // nearly every story needs a repository to begin with; a contributor's pull request does not
         let founded = match self.scope {
-            Scope::Core => self.draw(&(0..12)) > 0,
+            Scope::Core | Scope::TwoServers => self.draw(&(0..12)) > 0,
             Scope::Contributors => self.draw(&(0..4)) > 0,
         };
         let mut next = if founded { self.founding(first) } else { Vec::new() };

@@ -8,6 +8,7 @@ mod align;
 mod announcement;
 mod contribution;
 mod deletion;
+mod fixpoint;
 mod maintainers;
 mod nostr_refs;
 mod pull;
@@ -25,6 +26,7 @@ use nostr::event::EventId;
 
 use super::story::{Authority, Name, Object, Person, Project, Refs, Repo};
 
+pub use self::fixpoint::Had;
 use self::nostr_refs::NostrRefs;
 pub use self::push::{Push, Wants};
 pub use self::rows::{Coverage, Row};

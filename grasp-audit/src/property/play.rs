@@ -14,6 +14,7 @@ use super::generate::Scope;
 use super::look::look;
 use super::model::{Alternative, Coverage, Difference, Reply, Row, Seen, World};
 use super::story::{Person, Step, Story};
+use super::sync::{self, Peers};
 use crate::check::{CheckResult, Ending};
 use crate::context::{Context, Expiry};
 use crate::ledger::Ledger;
@@ -37,6 +38,8 @@ pub struct Telling {
     pub settles: Duration,
     /// Delete afterwards what was published.
     pub cleanup: bool,
+    /// The other servers of stories of two servers.
+    pub peers: Arc<Peers>,
 }
 
 /// What came of it.
@@ -107,30 +110,30 @@ pub async fn tell(target: &Arc<Target>, story: &Story, telling: &Telling) -> Tol
     }
     let owner = cast.keys(Person::Alice).clone();
     let ctx =
-        Context::new(target.clone(), owner, name, Expiry::default(), transcript.clone(), ledger.clone());
-    let mut stage = Stage {
-        ctx,
-        cast,
-        worlds: vec![World::default()],
-        coverage: Coverage::default(),
-        sentences: Vec::new(),
-        settles: telling.settles,
-        rows: BTreeSet::new(),
+        Context::new(target.clone(), owner, name, Expiry::default(), transcript.clone(), ledger.clone())
+            .with_lodging(telling.peers.lodging.clone());
+    let (outcome, sentences, coverage) = if story.two_servers {
+        let (outcome, sentences) = sync::tell(&ctx, cast, story, telling).await;
+        (outcome, sentences, Coverage::default())
+    } else {
+        let mut stage = Stage {
+            ctx,
+            cast,
+            worlds: vec![World::default()],
+            coverage: Coverage::default(),
+            sentences: Vec::new(),
+            settles: telling.settles,
+            rows: BTreeSet::new(),
+        };
+        (stage.all(story).await, stage.sentences, stage.coverage)
     };
-    let outcome = stage.all(story).await;
     let published = ledger.len();
     let deleted = if telling.cleanup { crate::runner::take_back(target, &ledger).await } else { 0 };
-    Told {
-        outcome,
-        sentences: stage.sentences,
-        coverage: stage.coverage,
-        published: (published, deleted),
-        transcript: transcript.entries(),
-    }
+    Told { outcome, sentences, coverage, published: (published, deleted), transcript: transcript.entries() }
 }
 
 /// Why a story ends before its last step.
-enum End {
+pub(super) enum End {
     Broken { expected: String, seen: String },
     Undecided,
     Limited(String),
@@ -143,6 +146,18 @@ impl From<Ending> for End {
             Ending::Fail { expected, seen } => Self::Broken { expected, seen },
             Ending::Skip(why) | Ending::Warn(why) => Self::Limited(why),
             Ending::CannotRun(why) => Self::CannotRun(why),
+        }
+    }
+}
+
+impl End {
+    /// What comes of the story; `rows` have decided its step number `step`.
+    pub(super) fn outcome(self, step: usize, rows: BTreeSet<Row>) -> Outcome {
+        match self {
+            Self::Broken { expected, seen } => Outcome::Broken(Break { step, expected, seen, rows }),
+            Self::Undecided => Outcome::Undecided,
+            Self::Limited(why) => Outcome::Limited(why),
+            Self::CannotRun(why) => Outcome::CannotRun(why),
         }
     }
 }
@@ -162,15 +177,8 @@ impl Stage {
     async fn all(&mut self, story: &Story) -> Outcome {
         for (position, step) in story.steps.iter().enumerate() {
             self.sentences.push(story.sentence(step));
-            match self.step(step).await {
-                Ok(()) => {}
-                Err(End::Broken { expected, seen }) => {
-                    let rows = std::mem::take(&mut self.rows);
-                    return Outcome::Broken(Break { step: position, expected, seen, rows });
-                }
-                Err(End::Undecided) => return Outcome::Undecided,
-                Err(End::Limited(why)) => return Outcome::Limited(why),
-                Err(End::CannotRun(why)) => return Outcome::CannotRun(why),
+            if let Err(end) = self.step(step).await {
+                return end.outcome(position, std::mem::take(&mut self.rows));
             }
         }
         Outcome::Held
@@ -239,7 +247,7 @@ impl Stage {
         let deadline = Instant::now() + self.ctx.target.patience.of(self.settles);
         let mut pause = Duration::from_millis(5);
         loop {
-            let (worlds, differences) = agreeing(allowed, &seen);
+            let (worlds, differences) = agreeing(allowed.iter().map(|allowed| &allowed.world), &seen);
             if !worlds.is_empty() {
                 return Ok(worlds);
             }
@@ -267,10 +275,13 @@ impl Stage {
 }
 
 /// The worlds that agree with what was seen; when none does, how the one that comes nearest differs.
-fn agreeing(allowed: &[Alternative], seen: &Seen) -> (Vec<World>, Vec<Difference>) {
+pub(super) fn agreeing<'w>(
+    allowed: impl IntoIterator<Item = &'w World>,
+    seen: &Seen,
+) -> (Vec<World>, Vec<Difference>) {
     let (mut worlds, mut nearest): (Vec<World>, Option<Vec<Difference>>) = (Vec::new(), None);
-    for alternative in allowed {
-        match alternative.world.agrees_with(seen) {
+    for world in allowed {
+        match world.agrees_with(seen) {
             Ok(world) if !worlds.contains(&world) => worlds.push(world),
             Ok(_) => {}
             Err(differences) => {

@@ -90,6 +90,9 @@ mod tests {
             Step::Profile(_) => "profile",
             Step::Delete { .. } => "delete",
             Step::Again(_) => "again",
+            Step::Published { .. } => "published",
+            Step::PeerLeaves => "peer-leaves",
+            Step::PeerReturns => "peer-returns",
         }
     }
 
@@ -115,10 +118,36 @@ mod tests {
     }
 
     #[test]
+    fn two_servers_get_events_of_all_kinds_data_and_a_rest() {
+        let mut steps: BTreeMap<&str, u64> = BTreeMap::new();
+        for case in 0..300 {
+            let story = story_tree(SEED, case, 8, Scope::TwoServers).current();
+            assert!(story.two_servers && (2..=8).contains(&story.steps.len()), "{story:?}");
+            for step in &story.steps {
+                let inner = if let Step::Published { step, .. } = step { step } else { step };
+                *steps.entry(kind(inner)).or_default() += 1;
+            }
+        }
+        let all = [
+            "announce",
+            "state",
+            "pull",
+            "issue",
+            "comment",
+            "push",
+            "push-pull",
+            "peer-leaves",
+            "peer-returns",
+        ];
+        assert_eq!(steps.keys().copied().collect::<BTreeSet<_>>(), BTreeSet::from(all));
+        assert!(steps.values().all(|count| *count >= 30), "none is rare: {steps:?}");
+    }
+
+    #[test]
     fn a_seed_tells_the_same_stories_again() {
         let stories =
             |seed, scope| (0..50).map(|case| story_tree(seed, case, 12, scope).current()).collect::<Vec<_>>();
-        for scope in [Scope::Core, Scope::Contributors] {
+        for scope in [Scope::Core, Scope::Contributors, Scope::TwoServers] {
             assert_eq!(stories(7, scope), stories(7, scope));
             assert_ne!(stories(7, scope), stories(8, scope));
             assert!(stories(7, scope).iter().all(|story| (1..=12).contains(&story.steps.len())));

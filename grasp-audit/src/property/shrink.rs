@@ -137,8 +137,7 @@ impl<'a> Shrinking<'a> {
 
     async fn simplify_pulls(&mut self, tree: &mut StoryTree, tell: &impl AsyncFn(&Story) -> Told) {
         for at in 0..tree.pulls.len() {
-            let is_used =
-                |step: &Step| matches!(step, Step::Pull(_) | Step::PushPull { .. } | Step::Contribute { .. });
+            let is_used = |step: &Step| speaks_of_a_pull(step);
             if !self.best.0.steps.iter().any(is_used) {
                 return;
             }
@@ -167,6 +166,14 @@ impl<'a> Shrinking<'a> {
                 return;
             }
         }
+    }
+}
+
+fn speaks_of_a_pull(step: &Step) -> bool {
+    match step {
+        Step::Published { step, .. } => speaks_of_a_pull(step),
+        Step::Pull(_) | Step::PushPull { .. } | Step::Contribute { .. } => true,
+        _ => false,
     }
 }
 

@@ -307,6 +307,18 @@ impl Pull {
     }
 }
 
+/// Where an event is published, in a story of two servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Site {
+    /// At the server under test.
+    Target,
+    /// At the peer.
+    Peer,
+    /// At both.
+    Both,
+}
+
 /// What happens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -410,6 +422,19 @@ pub enum Step {
     },
     /// Something that was published before, taken or not, is published again.
     Again(Subject),
+    /// What another step publishes, in a story of two servers.
+    Published {
+        /// That step.
+        step: Box<Step>,
+        /// Where.
+        at: Site,
+        /// The data that it names is put into the peer's git host first, below this repository's path.
+        data: Option<Repo>,
+    },
+    /// The peer ends its connections and lets nobody in, until it returns or the story ends.
+    PeerLeaves,
+    /// The peer is there again.
+    PeerReturns,
 }
 
 /// The whole of it.
@@ -419,6 +444,9 @@ pub struct Story {
     pub pulls: Vec<Pull>,
     /// What happens, in order.
     pub steps: Vec<Step>,
+    /// It is about two servers: the one under test, and a peer that every announcement names.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub two_servers: bool,
 }
 
 impl Story {
@@ -476,7 +504,7 @@ mod tests {
         let repo = |owner, project| Repo { owner, project };
         let push = |to, by| Step::Push { to, aim: Aim::Newest(by), twist: Twist::None, pack: Pack::Whole };
         let steps = vec![push(repo(Person::Bob, Project::Y), Person::Bob), Step::Profile(Person::Carol)];
-        let story = Story { pulls: Vec::new(), steps };
+        let story = Story { steps, ..Story::default() };
         let same = story.with_the_same(Person::Bob, Person::Alice).in_one_project();
         let expected =
             vec![push(repo(Person::Alice, Project::X), Person::Alice), Step::Profile(Person::Carol)];

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::story::{
-    Aim, Authority, Extra, Listing, Name, Named, Object, Pack, Person, Project, Pull, Refs, Repo, Step,
+    Aim, Authority, Extra, Listing, Name, Named, Object, Pack, Person, Project, Pull, Refs, Repo, Site, Step,
     Story, Subject, Twist, When,
 };
 
@@ -227,6 +227,17 @@ impl Story {
                 format!("{by} asks for deletion of {}{early}", list(names))
             }
             Step::Again(subject) => format!("{subject} is published again"),
+            Step::Published { step, at, data } => {
+                let at = match at {
+                    Site::Target => "to the server",
+                    Site::Peer => "to the peer",
+                    Site::Both => "to both",
+                };
+                let data = data.map(|repo| format!(", its data in the peer's {repo}")).unwrap_or_default();
+                format!("{} ({at}{data})", self.sentence(step))
+            }
+            Step::PeerLeaves => "the peer goes away".to_owned(),
+            Step::PeerReturns => "the peer comes back".to_owned(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{EventId, Hosted, Object, Project, Refs, Repo, World};
+use super::{EventId, Hosted, NostrRefs, Object, Project, Refs, Repo, World};
 
 /// What was seen of one repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -139,6 +139,19 @@ impl World {
             seen: one.seen,
         }));
         differences
+    }
+
+    /// Only what was seen of hosted repositories: what somebody needs to know who pushes to them.
+    #[must_use]
+    pub fn of_refs(seen: &Seen) -> Self {
+        let mut world = Self::default();
+        for (repo, shown) in &seen.repositories {
+            let Some(shown) = shown else { continue };
+            let nostr = NostrRefs { served: shown.nostr.clone(), ..NostrRefs::default() };
+            let hosted = Hosted { refs: shown.refs.clone(), head: shown.head, nostr, ..Hosted::default() };
+            world.family_mut(repo.project).hosted.insert(repo.owner, hosted);
+        }
+        world
     }
 
     /// Repositories that this world hosts.

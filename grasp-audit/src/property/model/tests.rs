@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod contributions;
+mod fixpoint;
 
 use super::*;
 use crate::property::story::Person::{Alice, Bob, Carol, Dave};
