@@ -14,7 +14,7 @@ const UNKILLED: &[(&str, &str)] = &[
     ),
     (
         "G02/events/admission/private-address",
-        "the auditor's peers are on loopback, where the server is allowed to go",
+        "needs a server with a public address; conformance/abroad.rs shows it passing and failing",
     ),
     ("G02/sync/reconnect/long", "waits for 20 minutes; the planner's own tests move the clock"),
     (
