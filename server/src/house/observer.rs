@@ -2,7 +2,7 @@
 
 use nostr::event::{Event, EventId};
 
-use crate::nip34::{Announcement, Coordinate};
+use crate::nip34::{Announcement, Coordinate, State};
 use crate::purgatory::Waiting;
 
 /// Is told what has happened, after it is durable. Called under locks: it must not wait.
@@ -20,7 +20,7 @@ pub trait Observer: std::fmt::Debug + Send + Sync {
     fn leaves(&self, id: &EventId);
 
     /// A waiting state has waited in vain: an older one that it has kept out may take its place.
-    fn vacated(&self, state: &Event);
+    fn vacated(&self, state: &State);
 
     /// What is known of a repository has changed: its newest announcement, and whether that is served; or it has gone.
     fn repository(&self, coordinate: &Coordinate, known: Option<(&Announcement, bool)>);

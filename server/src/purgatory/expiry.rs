@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::Waiting;
 use super::unsigned::{Place, Upload};
 use crate::house::{House, HouseError};
-use crate::nip34::{Announcement, Coordinate, STATE, State};
+use crate::nip34::{Announcement, Coordinate, State};
 use crate::promotion::meeting::Meeting;
 use crate::store::tables::{Table, Write};
 
@@ -103,11 +103,11 @@ impl House {
         for identifier in &identifiers {
             families.push(self.load(identifier).await?);
         }
-        let stated = State::from_event(&waiting.event).ok();
+        let state = State::from_event(&waiting.event).ok();
         let mut meeting = Meeting::new(self, families);
         meeting.drop_waiting(id);
-        if let Some(state) = stated.filter(|_| waiting.synced) {
-            meeting.restart_clocks_of(&state);
+        if let Some(state) = state.as_ref().filter(|_| waiting.synced) {
+            meeting.restart_clocks_of(state);
         }
         if let Ok(announcement) = Announcement::from_event(&waiting.event) {
             self.drop_empty_repository(&mut meeting, &announcement.coordinate());
@@ -118,8 +118,8 @@ impl House {
         tracing::info!(%id, kind = waiting.event.kind.as_u16(), "a waiting event expires");
         meeting.commit().await?;
         self.meters.house.expired_events.inc();
-        if let Some(observer) = self.observer().filter(|_| waiting.event.kind == STATE) {
-            observer.vacated(&waiting.event);
+        if let (Some(observer), Some(state)) = (self.observer(), &state) {
+            observer.vacated(state);
         }
         Ok(())
     }

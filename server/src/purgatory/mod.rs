@@ -196,7 +196,7 @@ impl Purgatory {
             .filter(|waiting| waiting.deadline <= now)
             .map(|waiting| &waiting.event)
             .collect();
-        expired.sort_by_key(|event| event.kind != STATE);
+        expired.sort_by_key(|event| (event.kind != STATE, event.id));
         expired.into_iter().map(|event| event.id).collect()
     }
 }

@@ -225,7 +225,6 @@ const fn seconds(at: Millis) -> u64 {
 #[cfg(test)]
 pub(super) mod tests {
     #![allow(clippy::unwrap_used)]
-
     use nostr::event::EventId;
 
     use super::*;

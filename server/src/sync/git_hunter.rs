@@ -28,7 +28,7 @@ use crate::git::PushGate as _;
 use crate::git::fetch::{FetchError, FetchLimits, Fetched, Wants, fetch};
 use crate::git::host::Host;
 use crate::house::{House, HouseError};
-use crate::nip34::{Coordinate, Identifier, Oid, PULL_REQUEST_UPDATE, PullRequest, STATE, State};
+use crate::nip34::{Coordinate, Identifier, Oid, PULL_REQUEST_UPDATE, PullRequest, RefName, STATE, State};
 use crate::outbound::{Destination, Outbound, OutboundError};
 
 /// The longest sleep: clocks that were moved are noticed.
@@ -279,9 +279,9 @@ impl Site {
         let Some(Lead { repository, mut wanted, mut servers }) = lead else { return Ok(None) };
         let here = self.house.families.present(&repository.identifier, wanted.iter().map(|(oid, _)| *oid))?;
         let parts = self.parts.lock().tips(&repository.identifier);
-        wanted.retain(|(oid, _)| !here.contains(oid) && !parts.contains(oid));
-        wanted
-            .retain(|(_, name)| !(fault::is("tags-not-fetched") && name.as_str().starts_with("refs/tags/")));
+        let is_overlooked =
+            |name: &RefName| fault::is("tags-not-fetched") && name.as_str().starts_with("refs/tags/");
+        wanted.retain(|(oid, name)| !here.contains(oid) && !parts.contains(oid) && !is_overlooked(name));
         servers.truncate(MAX_SERVERS);
         Ok(Some(Quarry { event: *id, repository, missing: wanted, servers, origin }))
     }

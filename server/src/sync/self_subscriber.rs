@@ -163,11 +163,10 @@ impl Observer for SelfSubscriber {
         self.hunted.put(|news| news.changes.push(Hunted::Leaves(*id)));
     }
 
-    fn vacated(&self, state: &Event) {
-        let Ok(state) = State::from_event(state) else { return };
+    fn vacated(&self, state: &State) {
         self.news.put(|news| {
             news.names.push(Name::Newest(state.author, state.identifier.clone()));
-            news.changes.push(Input::LookAgain(state.identifier));
+            news.changes.push(Input::LookAgain(state.identifier.clone()));
         });
     }
 

@@ -244,9 +244,10 @@ impl RepoSyncIndex {
 
     /// Whether a faulty server does not use a relay that a newer announcement names.
     fn is_overlooked(&self, coordinate: &Coordinate, relay: &RelayUrl) -> bool {
-        let Some(before) = self.repositories.get(coordinate).map(|known| &known.relays) else { return false };
-        fault::is("relays-named-later-ignored") && before.is_empty()
-            || fault::is("further-relays-ignored") && !before.is_empty() && !before.contains(relay)
+        let before = || self.repositories.get(coordinate).map(|known| &known.relays);
+        fault::is("relays-named-later-ignored") && before().is_some_and(BTreeSet::is_empty)
+            || fault::is("further-relays-ignored")
+                && before().is_some_and(|before| !before.is_empty() && !before.contains(relay))
     }
 
     fn full_relays(&self, coordinate: &Coordinate) -> Vec<RelayUrl> {

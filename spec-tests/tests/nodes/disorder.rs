@@ -22,13 +22,7 @@ async fn a_node_that_was_paused_has_what_it_missed() {
         return;
     };
     let [first, second, third] = mesh.nodes();
-    let mut project = Project::new("pause").await;
-    let announcement = project.announce(&[first, second, third]).await;
-    for node in [second, third] {
-        publish(node, &announcement).await;
-    }
-    project.publish_on(first, &announcement).await;
-    mesh.is_level_with(&project, &[&announcement]).await;
+    let (mut project, _) = mesh.project("pause").await;
 
     second.docker(&["pause"]).await;
     project.commit("meanwhile\n").await;
@@ -52,13 +46,7 @@ async fn a_push_that_a_stop_cut_off_and_one_that_a_stopped_node_missed_are_every
         return;
     };
     let [first, second, third] = mesh.nodes();
-    let mut project = Project::new("stop").await;
-    let announcement = project.announce(&[first, second, third]).await;
-    for node in [second, third] {
-        publish(node, &announcement).await;
-    }
-    project.publish_on(first, &announcement).await;
-    mesh.is_level_with(&project, &[&announcement]).await;
+    let (mut project, _) = mesh.project("stop").await;
 
     // One is stopped when the push comes, to another node.
     third.docker(&["stop"]).await;

@@ -13,7 +13,7 @@ use serde_json::json;
 use spec_tests::container::{Container, Wanted};
 use spec_tests::instance::eventually;
 use spec_tests::network::Network;
-use spec_tests::project::{Project, Service, serves};
+use spec_tests::project::{Project, Service, publish, serves};
 use spec_tests::usage::{Recorder, Usage};
 use spec_tests::{engine, image};
 
@@ -189,6 +189,20 @@ impl Mesh {
             }
             project.comes_to_show(node, "refs/heads/main", &project.tip).await;
         }
+    }
+
+    /// A project that is announced to all nodes and pushed to the first, once they are level with it: with its announcement
+    /// and its state.
+    pub(crate) async fn project(&self, name: &str) -> (Project, [Event; 2]) {
+        let nodes: Vec<&Node> = self.nodes.iter().collect();
+        let project = Project::new(name).await;
+        let announcement = project.announce(&nodes).await;
+        for node in &nodes[1..] {
+            publish(*node, &announcement).await;
+        }
+        let state = project.publish_on(nodes[0], &announcement).await;
+        self.is_level_with(&project, &[&announcement, &state]).await;
+        (project, [announcement, state])
     }
 
     /// Says what each node has used, and takes everything away.

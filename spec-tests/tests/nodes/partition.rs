@@ -1,7 +1,7 @@
 //! The network falls in two, and both sides go on.
 
 use grasp_fixtures::{events, keys};
-use spec_tests::project::{Project, arrives, publish, serves};
+use spec_tests::project::{arrives, publish, serves};
 
 use crate::mesh::Mesh;
 
@@ -12,13 +12,7 @@ async fn what_both_sides_of_a_partition_took_is_everywhere_once_it_heals() {
         return;
     };
     let [first, second, third] = mesh.nodes();
-    let mut project = Project::new("partition").await;
-    let announcement = project.announce(&[first, second, third]).await;
-    for node in [second, third] {
-        publish(node, &announcement).await;
-    }
-    let before = project.publish_on(first, &announcement).await;
-    mesh.is_level_with(&project, &[&announcement, &before]).await;
+    let (mut project, _) = mesh.project("partition").await;
 
     mesh.cut_off(third).await;
     project.commit("on the one side\n").await;

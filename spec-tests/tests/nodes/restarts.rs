@@ -7,7 +7,7 @@ use grasp_fixtures::{events, keys};
 use nostr::event::Event;
 use nostr::key::Keys;
 use spec_tests::instance;
-use spec_tests::project::{Project, publish};
+use spec_tests::project::publish;
 use spec_tests::view::as_json;
 
 use crate::mesh::{Mesh, Node};
@@ -23,12 +23,7 @@ async fn nothing_that_was_taken_is_lost_while_all_nodes_are_restarted_in_turn() 
         return;
     };
     let nodes: [&Node; 3] = mesh.nodes();
-    let mut project = Project::new("rolling").await;
-    let announcement = project.announce(&nodes).await;
-    for node in &nodes[1..] {
-        publish(*node, &announcement).await;
-    }
-    project.publish_on(nodes[0], &announcement).await;
+    let (mut project, [announcement, _]) = mesh.project("rolling").await;
     let issue = events::issue(&project.coordinate(), "an upgrade", "").sign(&keys::fresh());
     publish(nodes[0], &issue).await;
     mesh.is_level_with(&project, &[&announcement, &issue]).await;

@@ -581,9 +581,7 @@ impl House {
 
     /// Drops what has waited in vain; `held`: not what is being fetched.
     pub(super) fn expire(&mut self, now: u64, held: &BTreeSet<Identifier>, news: &SelfSubscriber) {
-        let mut due = self.purgatory.expired(now);
-        due.sort_by_key(|id| (self.purgatory.get(id).is_none_or(|waiting| waiting.event.kind != STATE), *id));
-        for id in due {
+        for id in self.purgatory.expired(now) {
             let Some(waiting) = self.purgatory.get(&id).filter(|waiting| waiting.deadline <= now) else {
                 continue;
             };
@@ -610,7 +608,7 @@ impl House {
                 if synced {
                     self.restart_clocks(&state, now);
                 }
-                news.vacated(&event);
+                news.vacated(&state);
             }
             identifiers.iter().for_each(|identifier| self.settle(identifier, news));
         }
