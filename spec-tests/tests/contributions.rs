@@ -172,3 +172,24 @@ async fn people_find_no_page_and_no_listing_of_contributions() {
     let landing = ctx.http.get("/", &[("accept", "text/html")]).await.unwrap().text();
     assert!(!landing.contains(&ctx.identifier));
 }
+
+#[tokio::test]
+async fn what_is_pushed_where_nothing_named_is_hosted_is_shown_there_and_goes_with_its_event() {
+    let mut server = setup().start().await;
+    let ctx = server.context("beside").await;
+    let hosted = ctx.hosted_repository().await.unwrap();
+    let contribution = Contribution::new(&ctx).await;
+    ctx.accepted(&contribution.pull).await.unwrap();
+    let refspec = format!("{}:{}", contribution.tip, contribution.name());
+    let pushed = contribution.repository.push(&hosted.url, &[&refspec]).await.unwrap();
+    assert!(pushed.ok(), "{pushed}");
+    ctx.served(&contribution.pull).await.unwrap();
+
+    server.restart().await;
+    let shown = async || refs_at(&ctx.target, &hosted.path).await.unwrap().refs.remove(&contribution.name());
+    assert_eq!(shown().await.as_ref(), Some(&contribution.tip));
+    let deletion = events::delete_ids([&contribution.pull.id]);
+    ctx.publishes(&contribution.author, deletion).await.unwrap();
+    assert_eq!((shown().await, contribution.tip_shown(&ctx).await), (None, None));
+    disk::fsck([server.git_data().join(hosted.path.trim_start_matches('/'))]).await;
+}

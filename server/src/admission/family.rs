@@ -106,6 +106,8 @@ pub struct Family {
     pub pulls: BTreeMap<EventId, PullRequest>,
     /// Those of them that this service takes for its contributors' repositories (GRASP-06), hosted or not.
     pub contributed: BTreeSet<EventId>,
+    /// Those of them whose tip is being pushed to a repository of this identifier.
+    pub pushed: BTreeSet<EventId>,
 }
 
 impl Family {
@@ -118,6 +120,7 @@ impl Family {
             states: BTreeMap::new(),
             pulls: BTreeMap::new(),
             contributed: BTreeSet::new(),
+            pushed: BTreeSet::new(),
         }
     }
 

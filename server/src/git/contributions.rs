@@ -9,7 +9,7 @@ use std::sync::Arc;
 use nostr::event::EventId;
 
 use super::gate::{CommandResult, Gate, Hold, PushGate, Quarantine, RefCommand};
-use super::host::{MAX_HAVES, atomically};
+use super::host::{MAX_HAVES, atomically, missing_objects};
 use crate::authorize::{NamedEvent, Ruling, contribution};
 use crate::fault;
 use crate::house::{House, HouseError};
@@ -135,10 +135,8 @@ impl House {
         let mut meeting = Meeting::new(self, [family]);
         for (id, tip) in &ruling.signed {
             self.unsigned.lock().for_event(id).into_iter().for_each(|upload| meeting.drop_upload(upload));
-            meeting.contributed_ref(repository.clone(), id, Some(*tip));
-            // It may be served already; the hosted repositories that it names mirror it all the same.
-            for named in self.hosted_of(id, meeting.family(&repository.identifier)).await? {
-                meeting.nostr_ref(named, id, Some(*tip));
+            if let Some(pull) = self.known_pull(id).await? {
+                meeting.pushed(Place::Contributed, repository, &pull, *tip);
             }
         }
         meeting.settle()?;
@@ -146,10 +144,7 @@ impl House {
         if let Some(id) = missing {
             self.undo_adoptions(Some(&repository.identifier))?;
             self.sweep_contributed(repository)?;
-            let reason = format!(
-                "the pull request {id} names repositories that are not served here yet; list this repository in its \
-                 `clone` tags, or push again when they are"
-            );
+            let reason = missing_objects(&id);
             return Ok(ruling.results.into_iter().map(|result| result.and(Err(reason.clone()))).collect());
         }
         meeting.commit().await?;

@@ -217,20 +217,9 @@ impl House {
         Ok(NamedEvent::PullRequest { tip: pull.tip, names_identifier })
     }
 
-    /// The repositories of one family that a pull request names.
-    pub(super) async fn hosted_of(
-        &self,
-        id: &EventId,
-        family: Option<&Family>,
-    ) -> Result<Vec<Coordinate>, HouseError> {
-        let (Some(event), Some(family)) = (self.known_event(id).await?, family) else {
-            return Ok(Vec::new());
-        };
-        let named = PullRequest::from_event(&event).map(|pull| pull.repositories).unwrap_or_default();
-        let hosted =
-            |named: &Coordinate| named.identifier == family.identifier && family.is_hosted(&named.owner);
-        let most = if fault::is("first-owner-only") { 1 } else { usize::MAX };
-        Ok(named.into_iter().filter(hosted).take(most).collect())
+    /// A served or waiting pull request.
+    pub(super) async fn known_pull(&self, id: &EventId) -> Result<Option<PullRequest>, HouseError> {
+        Ok(self.known_event(id).await?.and_then(|event| PullRequest::from_event(&event).ok()))
     }
 
     /// Refuses uploads that nobody has signed when there is no room for more.
@@ -295,9 +284,8 @@ impl House {
             for (id, tip) in &ruling.signed {
                 let uploads = self.unsigned.lock().for_event(id);
                 uploads.into_iter().for_each(|upload| meeting.drop_upload(upload));
-                // It may be served already, because its tip came to another family first.
-                for named in self.hosted_of(id, meeting.family(&repository.identifier)).await? {
-                    meeting.nostr_ref(named, id, Some(*tip));
+                if let Some(pull) = self.known_pull(id).await? {
+                    meeting.pushed(Place::Hosted, repository, &pull, *tip);
                 }
             }
         } else {
@@ -315,9 +303,8 @@ impl House {
             ruling.promotes.iter().chain(ruling.signed.iter().map(|(id, _)| id)).copied().collect();
         let missing = promoted.iter().find(|id| meeting.still_waits(id)).copied();
         if let Some(id) = missing {
-            // The state or pull request names an object that neither the push nor the family has.
             self.undo_adoptions(Some(&repository.identifier))?;
-            let reason = format!("objects that event {id} names are missing; push all of them");
+            let reason = missing_objects(&id);
             return Ok(ruling.results.into_iter().map(|result| result.and(Err(reason.clone()))).collect());
         }
         meeting.commit().await?;
@@ -401,4 +388,9 @@ impl House {
 
 pub(super) fn atomically(result: CommandResult) -> CommandResult {
     result.and(Err("atomic push: another ref was refused".to_owned()))
+}
+
+/// The state or pull request names an object that neither the push nor the family has.
+pub(super) fn missing_objects(id: &EventId) -> String {
+    format!("objects that event {id} names are missing; push all of them")
 }

@@ -14,7 +14,7 @@ use crate::admission::related::{Address, Relations};
 use crate::fault;
 use crate::house::held::Why;
 use crate::house::{House, HouseError};
-use crate::nip34::{ANNOUNCEMENT, Announcement, Coordinate, ISSUE, Identifier, PullRequest};
+use crate::nip34::{ANNOUNCEMENT, Announcement, ISSUE, Identifier, PullRequest};
 use crate::promotion::meeting::Meeting;
 use crate::purgatory;
 
@@ -172,13 +172,7 @@ impl Meeting<'_> {
         if let Ok(pull) = PullRequest::from_event(gone)
             && !fault::is("pull-request-refs-stay")
         {
-            for repository in pull.repositories {
-                let contributed = Coordinate::new(pull.author, repository.identifier.clone());
-                if !fault::is("contributed-refs-stay") {
-                    self.contributed_ref(contributed, &pull.id, None);
-                }
-                self.nostr_ref(repository, &pull.id, None);
-            }
+            self.hide(&pull);
         }
         self.drop_waiting(&gone.id);
         self.drop_served(gone.id);

@@ -296,9 +296,7 @@ impl House {
                 if let Some(objects) = upload.objects(&self.plan.git_data) {
                     self.adopt(&upload.repository.identifier, &objects, &[upload.tip]).await?;
                 }
-                if upload.place == Place::Contributed {
-                    meeting.contributed_ref(upload.repository.clone(), &new.id, new.tip);
-                }
+                meeting.pushed(upload.place, &upload.repository, &new, upload.tip);
             }
             if outstays(&upload, &new, identifiers) {
                 continue;

@@ -19,7 +19,7 @@ use crate::nip34::{
     STATE, State,
 };
 use crate::purgatory::Waiting;
-use crate::purgatory::unsigned::Upload;
+use crate::purgatory::unsigned::{Place, Upload};
 use crate::store::tables::Write;
 
 /// A change in the making. Nothing is written before [`Meeting::commit`].
@@ -131,6 +131,40 @@ impl<'h> Meeting<'h> {
             let known = self.house.purgatory.lock().get(&id).cloned();
             if let Some(waiting) = known.filter(|waiting| waiting.deadline < deadline) {
                 self.waiting.entry(id).or_insert(Waiting { deadline, ..waiting });
+            }
+        }
+    }
+
+    /// A pull request's tip was pushed to a repository: what it has waited for. It may be served already, because its tip
+    /// came to another family first.
+    pub(crate) fn pushed(&mut self, place: Place, to: &Coordinate, pull: &PullRequest, tip: Oid) {
+        let Some(family) = self.families.get_mut(&to.identifier) else { return };
+        family.pushed.insert(pull.id);
+        let hosted =
+            |named: &&Coordinate| named.identifier == family.identifier && family.is_hosted(&named.owner);
+        let most = if fault::is("first-owner-only") { 1 } else { usize::MAX };
+        let mut shown: Vec<Coordinate> =
+            pull.repositories.iter().filter(hosted).take(most).cloned().collect();
+        match place {
+            Place::Contributed => self.contributed_ref(to.clone(), &pull.id, Some(tip)),
+            // Nothing that it names is here (any more): then it is shown where it was pushed to.
+            Place::Hosted if shown.is_empty() => shown.push(to.clone()),
+            Place::Hosted => {}
+        }
+        shown.into_iter().for_each(|repository| self.nostr_ref(repository, &pull.id, Some(tip)));
+    }
+
+    /// A pull request goes, and its refs with it: where it was pushed to, which it need not name.
+    pub(crate) fn hide(&mut self, pull: &PullRequest) {
+        let identifiers: BTreeSet<&Identifier> =
+            pull.repositories.iter().map(|named| &named.identifier).collect();
+        for identifier in identifiers {
+            if !fault::is("contributed-refs-stay") {
+                self.contributed_ref(Coordinate::new(pull.author, identifier.clone()), &pull.id, None);
+            }
+            let owners = self.families.get(identifier).into_iter().flat_map(|f| f.announcements.keys());
+            for owner in owners.copied().collect::<Vec<_>>() {
+                self.nostr_ref(Coordinate::new(owner, identifier.clone()), &pull.id, None);
             }
         }
     }
@@ -358,6 +392,7 @@ impl House {
 fn take_waiting(family: &mut Family, id: &EventId) {
     family.pulls.remove(id);
     family.contributed.remove(id);
+    family.pushed.remove(id);
     for slot in family.announcements.values_mut() {
         slot.waiting.take_if(|waiting| waiting.announcement.id == *id);
     }

@@ -63,7 +63,7 @@ impl House {
             return Ok(());
         }
         let family = self.load(&repository.identifier).await?;
-        let pulls = self.pulls_for_nobody_else(repository).await?;
+        let pulls = self.pulls_for_nobody_else(repository, &family).await?;
         let states = self.states_for_nobody_else(&family, repository);
         let mut meeting = Meeting::new(self, [family]);
         pulls.into_iter().chain(states).for_each(|id| meeting.drop_served(id));
@@ -76,7 +76,11 @@ impl House {
     }
 
     /// Served pull requests to this repository that no other one here has the data of: empty promises once that is gone.
-    async fn pulls_for_nobody_else(&self, repository: &Coordinate) -> Result<Vec<EventId>, HouseError> {
+    async fn pulls_for_nobody_else(
+        &self,
+        repository: &Coordinate,
+        family: &Family,
+    ) -> Result<Vec<EventId>, HouseError> {
         let filter = Filter::new()
             .kinds([PULL_REQUEST, PULL_REQUEST_UPDATE])
             .custom_tag(SingleLetterTag::LOWERCASE_A, repository.to_string());
@@ -88,17 +92,23 @@ impl House {
                     || self.is_hosted(named)
                     || named != repository && self.held.lock().has(named)
             };
-            if !pull.repositories.iter().any(elsewhere) && !self.is_in_contribution(&pull, repository)? {
+            if !pull.repositories.iter().any(elsewhere) && !self.is_shown(&pull, family)? {
                 alone.push(pull.id);
             }
         }
         Ok(alone)
     }
 
-    fn is_in_contribution(&self, pull: &PullRequest, repository: &Coordinate) -> Result<bool, HouseError> {
-        let own = Coordinate::new(pull.author, repository.identifier.clone());
-        let refs = self.contributions.snapshot(&own)?;
-        Ok(refs.is_some_and(|refs| refs.get(&RefName::nostr(&pull.id)).is_some()))
+    /// Whether a repository of this identifier shows it, hosted or its author's own.
+    fn is_shown(&self, pull: &PullRequest, family: &Family) -> Result<bool, HouseError> {
+        let name = RefName::nostr(&pull.id);
+        let own = self.contributions.snapshot(&family.coordinate(pull.author))?;
+        let mut shown = own.is_some_and(|refs| refs.get(&name).is_some());
+        for owner in family.hosted().into_keys() {
+            let refs = self.repositories.snapshot(&family.coordinate(owner))?;
+            shown |= refs.is_some_and(|refs| refs.get(&name).is_some());
+        }
+        Ok(shown)
     }
 
     /// Served states that authorise nothing here any more, when no other repository of the identifier may come back.

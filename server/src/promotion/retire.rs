@@ -80,6 +80,10 @@ impl Meeting<'_> {
         }
         for event in held.events {
             let Ok(state) = State::from_event(&event) else { continue };
+            // Earlier builds kept others' events too, where the owner had no state.
+            if Coordinate::new(state.author, state.identifier.clone()) != held.repository {
+                continue;
+            }
             let slot = self.family(&state.identifier).and_then(|family| family.states.get(&state.author));
             let is_newest =
                 slot.is_none_or(|slot| slot.standing((state.created_at, state.id)) == Standing::Newest);

@@ -89,9 +89,11 @@ pub fn settle(family: &Family, here: &HashSet<Oid>) -> Settled {
         };
         let shown = named().any(|owner| after.is_served(&owner));
         let contributed = family.contributed.contains(&pull.id);
-        if shown || contributed {
+        // One that is taken for a contributor's repository may name others that still wait.
+        let has_place = contributed || named().any(|owner| hosted.contains_key(&owner));
+        if has_place || family.pushed.contains(&pull.id) {
             settled.serve.insert(pull.id);
-            if !shown || contributed && fault::is("mirrored-back") {
+            if contributed && (!shown || fault::is("mirrored-back")) {
                 settled.contributed.push((pull.author, pull.id, tip));
             }
             let everywhere = contributed && fault::is("mirrored-everywhere");

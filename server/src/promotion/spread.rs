@@ -1,5 +1,6 @@
 //! A pull request that names repositories of several identifiers: its data is carried from the family that got it to
-//! the others, and its ref appears there too (decision table: in every hosted repository that it names).
+//! the others, and its ref appears there too (decision table: in every hosted repository that it names). Where none of
+//! those is served, that goes for its author's own repository here as well, if it names that (GRASP-06).
 //!
 //! Each family has its own lock, so this follows the promotion; a row in `Table::Spread` is written with the
 //! promotion's record and removed when all have it, so that a crash in between is made good at the next start.
@@ -15,7 +16,7 @@ use super::meeting::Meeting;
 use crate::fault;
 use crate::git::process::{Process, git};
 use crate::house::{House, HouseError};
-use crate::nip34::{Identifier, Oid, PULL_REQUEST, PULL_REQUEST_UPDATE, PullRequest};
+use crate::nip34::{Coordinate, Identifier, Oid, PULL_REQUEST, PULL_REQUEST_UPDATE, PullRequest};
 use crate::purgatory;
 use crate::store::tables::{Table, Write};
 
@@ -79,15 +80,22 @@ impl House {
             }
         }
         let Some(source) = source else { return Ok(()) };
-        for into in hosted.iter().map(|repository| &repository.identifier).collect::<BTreeSet<_>>() {
+        let shown = hosted.iter().any(|named| {
+            let mut of_identifier = families.iter().filter(|family| family.identifier == named.identifier);
+            of_identifier.any(|family| family.is_served(&named.owner))
+        });
+        let own = pull.contributed(&self.plan.service).filter(|_| self.plan.contributions && !shown);
+        let own: Vec<Coordinate> = own.collect();
+        own.iter().try_for_each(|repository| self.ensure_contributed(repository))?;
+        let places = hosted.iter().chain(&own);
+        for into in places.map(|repository| &repository.identifier).collect::<BTreeSet<_>>() {
             if !self.families.present(into, [tip])?.contains(&tip) {
                 self.carry(source, into, tip).await?;
             }
         }
         let mut meeting = Meeting::new(self, families);
-        for repository in hosted {
-            meeting.nostr_ref(repository, id, Some(tip));
-        }
+        own.into_iter().for_each(|repository| meeting.contributed_ref(repository, id, Some(tip)));
+        hosted.into_iter().for_each(|repository| meeting.nostr_ref(repository, id, Some(tip)));
         meeting.settle()?;
         meeting.commit().await
     }

@@ -2,7 +2,7 @@
 //!
 //! Only what is served is in here: what waits in purgatory is elsewhere, so no query can leak it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -104,6 +104,9 @@ impl EventStore {
     /// # Errors
     /// When the database fails.
     pub async fn query(&self, filter: Filter) -> Result<Vec<Event>, EventStoreError> {
+        if matches_nothing(&filter) {
+            return Ok(Vec::new());
+        }
         Ok(self.database.query(filter).await?.into_iter().collect())
     }
 
@@ -112,6 +115,9 @@ impl EventStore {
     /// # Errors
     /// When the database fails.
     pub async fn index(&self, filter: Filter) -> Result<Vec<(EventId, Timestamp)>, EventStoreError> {
+        if matches_nothing(&filter) {
+            return Ok(Vec::new());
+        }
         Ok(self.database.negentropy_items(filter).await?)
     }
 
@@ -128,6 +134,9 @@ impl EventStore {
     /// # Errors
     /// When the database fails.
     pub async fn count(&self, filter: Filter) -> Result<usize, EventStoreError> {
+        if matches_nothing(&filter) {
+            return Ok(0);
+        }
         Ok(self.database.count(filter).await?)
     }
 
@@ -136,11 +145,21 @@ impl EventStore {
     /// # Errors
     /// When the database fails.
     pub async fn delete(&self, ids: &HashSet<EventId>) -> Result<(), EventStoreError> {
-        if ids.is_empty() {
+        let filter = Filter::new().ids(ids.iter().copied());
+        if matches_nothing(&filter) {
             return Ok(());
         }
-        Ok(self.database.delete(Filter::new().ids(ids.iter().copied())).await?)
+        Ok(self.database.delete(filter).await?)
     }
+}
+
+/// A list of alternatives that is empty: no event is one of them. The database would take it for no condition at all.
+fn matches_nothing(filter: &Filter) -> bool {
+    let tags = filter.generic_tags.values();
+    filter.ids.as_ref().is_some_and(BTreeSet::is_empty)
+        || filter.authors.as_ref().is_some_and(BTreeSet::is_empty)
+        || filter.kinds.as_ref().is_some_and(BTreeSet::is_empty)
+        || tags.into_iter().any(BTreeSet::is_empty)
 }
 
 #[cfg(test)]
@@ -154,6 +173,29 @@ mod tests {
     use nostr::key::Keys;
 
     use super::*;
+
+    #[tokio::test]
+    async fn an_empty_list_of_alternatives_finds_and_deletes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        for store in [EventStore::memory(), EventStore::lmdb(folder.path()).await.unwrap()] {
+            let event = EventBuilder::new(Kind::from(1), "here").finalize(&Keys::generate()).unwrap();
+            store.save(&event).await.unwrap();
+            assert_eq!(store.by_ids(&[]).await.unwrap(), []);
+            store.delete(&HashSet::new()).await.unwrap();
+            let nothing: [EventId; 0] = [];
+            for empty in [
+                Filter::new().ids(nothing),
+                Filter::new().authors([]),
+                Filter::new().kinds([]),
+                Filter::new().hashtags([""; 0]),
+            ] {
+                assert_eq!(store.query(empty.clone()).await.unwrap(), [], "{empty:?}");
+                assert_eq!(store.index(empty.clone()).await.unwrap(), [], "{empty:?}");
+                assert_eq!(store.count(empty.clone()).await.unwrap(), 0, "{empty:?}");
+            }
+            assert_eq!(store.by_ids(&[event.id]).await.unwrap(), [event]);
+        }
+    }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn a_question_is_answered_while_nobody_polls_what_is_being_stored() {

@@ -54,6 +54,7 @@ impl World {
         let is_here = self.has_tip(event, tip);
         let mut world = self.clone();
         world.drop_uploads(event.id, |_, upload| upload != tip);
+        world.doubt_uploads_elsewhere(event);
         world.drop_contributions(event.id, |repo, upload| !fits_contributor(repo, upload));
         if pushed || !contributed.is_empty() {
             world.take_objects(event, tip);
@@ -67,7 +68,8 @@ impl World {
             (false, false, true) => Row::PullWaits,
         };
         let mut judgement = Judgement::of(row, event, world.with_pull(event).settled());
-        if pushed && !is_here {
+        let to_its_place = event.contributes().is_some_and(|place| contributed.contains(&place));
+        if pushed && !is_here && !to_its_place {
             judgement.alternatives.iter_mut().for_each(|way| way.world.not_mirrored_back(event));
         }
         if uploads.iter().any(|(_, upload)| *upload != tip) {
@@ -169,6 +171,18 @@ impl World {
             }
         }
         uploads
+    }
+
+    /// What was pushed to a repository of an identifier that the event does not name would be refused from now on; whether
+    /// it goes is not said.
+    fn doubt_uploads_elsewhere(&mut self, event: &Event) {
+        for (repo, _) in self.uploads_of(event.id) {
+            if !event.names_project(repo.project)
+                && let Some(hosted) = self.hosted_mut(repo)
+            {
+                hosted.nostr.doubt(event.id);
+            }
+        }
     }
 
     pub(super) fn drop_uploads(&mut self, id: EventId, which: impl Fn(Repo, Object) -> bool) {

@@ -105,6 +105,11 @@ fn what_is_released_below_prs_is_mirrored_and_never_the_other_way() {
         decided(tale.contribute(DAVES, &pull, tip), Reply::Taken, Row::ContributedMatching);
         assert_eq!(tale.contributed(&pull), Some(tip));
     }
+    let both = tale.contribution(&[at(Alice)], C3, DAVES);
+    tale.push(at(Alice), Wants::Nostr(both.id, C3));
+    tale.contribute(DAVES, &both, C3);
+    decided(tale.publish(&both), Reply::Taken, Row::PullUploaded);
+    assert_eq!((tale.world.shown_at(at(Alice), both.id), tale.contributed(&both)), (Some(C3), Some(C3)));
 }
 
 #[test]
@@ -120,6 +125,23 @@ fn deletion_takes_the_ref_away_below_prs_and_whether_its_objects_stay_is_open() 
     let replies: BTreeSet<Reply> =
         tale.world.publish(&next).alternatives.iter().map(|way| way.reply).collect();
     assert_eq!(replies, BTreeSet::from([Reply::Taken, Reply::Waits]));
+}
+
+#[test]
+fn what_was_pushed_where_the_event_names_nothing_stays_or_goes() {
+    let mut tale = Tale::default();
+    let elsewhere = Repo { owner: Alice, project: Project::Y };
+    let announcement = tale.announcement(Alice, true, &[]);
+    tale.publish(&announcement);
+    let pull = tale.contribution(&[elsewhere], C2, Repo { owner: Dave, project: Project::Y });
+    tale.push(at(Alice), Wants::Nostr(pull.id, C2));
+    decided(tale.publish(&pull), Reply::Waits, Row::PullWaits);
+    for seen in [BTreeMap::from([(pull.id, C2)]), BTreeMap::new()] {
+        let shown = Shown { nostr: seen, ..Shown::default() };
+        let repositories = BTreeMap::from([(at(Alice), Some(shown))]);
+        let seen = Seen { repositories, ..Seen::default() };
+        assert!(tale.world.clone().agrees_with(&seen).is_ok());
+    }
 }
 
 #[test]
