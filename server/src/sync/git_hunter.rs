@@ -375,9 +375,8 @@ impl Site {
 
 fn end(error: &FetchError) -> End {
     match error {
-        FetchError::Status(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => {
-            End::RateLimited
-        }
+        FetchError::Status(StatusCode::TOO_MANY_REQUESTS) => End::RateLimited,
+        // 503 too, which is what a server says that stops, and a proxy whose server does: soon it may be back.
         _ => End::Failed,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::maintainers::is_empty;
-use super::{Event, Family, Name, Person, Project, Refs, Says, World, reached};
+use super::{Event, Family, Name, Object, Person, Project, Refs, Says, World, reached};
 
 /// How two silences of the table are read.
 #[derive(Debug, Clone, Copy)]
@@ -28,11 +28,33 @@ impl World {
         for reading in READINGS {
             let mut world = self.clone();
             world.settle(reading);
-            if !worlds.contains(&world) {
-                worlds.push(world);
+            let mut next = Some(world);
+            while let Some(mut world) = next {
+                next = world.with_objects_perhaps(reading);
+                if !worlds.contains(&world) {
+                    worlds.push(world);
+                }
             }
         }
         worlds
+    }
+
+    /// The same world if what may be here is, where that is anything. In this one it is not.
+    fn with_objects_perhaps(&mut self, reading: Reading) -> Option<Self> {
+        let perhaps: Vec<(Project, BTreeSet<Object>)> = self
+            .families
+            .iter_mut()
+            .map(|(project, family)| (*project, std::mem::take(&mut family.objects_perhaps)))
+            .collect();
+        let mut world = self.clone();
+        for (project, objects) in perhaps {
+            world.family_mut(project).objects.extend(objects);
+        }
+        if world == *self {
+            return None;
+        }
+        world.settle(reading);
+        Some(world)
     }
 
     /// The same for each of several worlds.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Address, Event, EventId, Judgement, Project, Reply, Row, Says, World};
+use super::{Address, Event, EventId, Judgement, Project, Reply, Repo, Row, Says, World};
 
 impl World {
     pub(super) fn delete(&self, event: &Event, ids: &[EventId], addresses: &[Address]) -> Judgement {
@@ -104,7 +104,16 @@ impl World {
             world.doubt(address, named.at);
         }
         match &named.says {
-            Says::Announcement { project, .. } => world.retired(named.by, *project),
+            Says::Announcement { project, .. } => {
+                let mut worlds = world.retired(named.by, *project);
+                if world.hosted(Repo { owner: named.by, project: *project }).is_none() {
+                    // A co-maintainer's, whose repository is elsewhere: whether the states go, too, is not said.
+                    world.doubtful.insert(named.id);
+                    world.family_mut(*project).announced.remove(&named.by);
+                    worlds.push(world);
+                }
+                worlds
+            }
             Says::State { project, .. } => {
                 if let Some(held) = world.family_mut(*project).states.get_mut(&named.by) {
                     held.served.take_if(|state| state.id == named.id);

@@ -111,15 +111,30 @@ impl World {
 
     /// The identifiers of its places here: the hosted repositories that it names, and its author's below `/prs/`.
     fn projects_of(&self, event: &Event) -> BTreeSet<Project> {
-        let hosted = event.names().iter().filter(|repo| self.hosted(**repo).is_some());
-        hosted.map(|repo| repo.project).chain(event.contributes().map(|repo| repo.project)).collect()
+        self.hosted_projects_of(event)
+            .into_iter()
+            .chain(event.contributes().map(|repo| repo.project))
+            .collect()
     }
 
-    /// Everything that the tip reaches is here from now on, for each of its places.
+    fn hosted_projects_of(&self, event: &Event) -> BTreeSet<Project> {
+        let hosted = event.names().iter().filter(|repo| self.hosted(**repo).is_some());
+        hosted.map(|repo| repo.project).collect()
+    }
+
+    /// Everything that the tip reaches is here from now on, for each of its places. Where its author's below `/prs/` need
+    /// not show it, that may be so or not.
     pub(super) fn take_objects(&mut self, event: &Event, tip: Object) {
-        for project in self.projects_of(event) {
-            self.family_mut(project).objects.extend(tip.reaches());
+        let hosted = self.hosted_projects_of(event);
+        for project in &hosted {
+            self.family_mut(*project).objects.extend(tip.reaches());
         }
+        let Some(place) = event.contributes() else { return };
+        let is_shown = self.contributors.get(&place).is_some_and(|refs| refs.served.contains_key(&event.id));
+        let family = self.family_mut(place.project);
+        let into =
+            if hosted.is_empty() || is_shown { &mut family.objects } else { &mut family.objects_perhaps };
+        into.extend(tip.reaches());
     }
 
     /// Pull requests that wait and whose tips are here are served, with their refs.
@@ -140,7 +155,6 @@ impl World {
         let Says::Pull { names, tip, .. } = &event.says else { return };
         self.waiting.remove(&event.id);
         self.served.insert(event.id, event.clone());
-        self.take_objects(event, *tip);
         // Where it was pushed to and is not named, the table does not say whether the ref stays.
         for (repo, upload) in self.uploads_of(event.id) {
             if let Some(hosted) = self.hosted_mut(repo) {
@@ -160,6 +174,7 @@ impl World {
             }
         }
         self.serve_contribution(event, *tip);
+        self.take_objects(event, *tip);
     }
 
     pub(super) fn uploads_of(&self, id: EventId) -> Vec<(Repo, Object)> {

@@ -365,6 +365,24 @@ fn deletion_of_a_state_goes_back_to_the_newest_that_remains_or_stays() {
 }
 
 #[test]
+fn a_co_maintainers_announcement_goes_with_or_without_their_states() {
+    let mut tale = Tale::default();
+    tale.founded(Alice, &[Bob], C1);
+    let elsewhere = tale.announcement(Bob, false, &[]);
+    decided(tale.publish(&elsewhere), Reply::Taken, Row::CoMaintainer);
+    let state = tale.advanced(Bob, Alice, C2);
+    let deletion = tale.deletion(Bob, &[&elsewhere], &[]);
+    let worlds: Vec<World> =
+        tale.world.publish(&deletion).alternatives.into_iter().map(|way| way.world).collect();
+    assert!(worlds.iter().all(|world| !world.is_served(elsewhere.id)));
+    let refs = |served| {
+        let mut of = worlds.iter().filter(|world| world.is_served(state.id) == served);
+        of.next().and_then(|world| world.refs(at(Alice))).cloned()
+    };
+    assert_eq!((refs(true), refs(false)), (Some(main_at(C2)), Some(main_at(C1))));
+}
+
+#[test]
 fn a_repository_that_is_announced_again_waits_or_is_as_it_was() {
     let mut tale = Tale::default();
     let state = tale.founded(Alice, &[], C1);

@@ -27,6 +27,8 @@ enum Place {
 struct Standing {
     place: Place,
     by: By,
+    /// Since when it gives way to another repository of its family.
+    gives_way: Option<Millis>,
 }
 
 /// All errands.
@@ -44,7 +46,7 @@ pub(super) struct Errands {
 impl Errands {
     /// An errand is due then, unless it is under way already.
     pub(super) fn schedule(&mut self, errand: Errand, due: Millis) {
-        let new = || Standing { place: Place::Ended, by: By::Oid };
+        let new = || Standing { place: Place::Ended, by: By::Oid, gives_way: None };
         let standing = self.all.entry(errand.clone()).or_insert_with(new);
         match standing.place {
             Place::Scheduled(before) => drop(self.schedule.remove(&(before, errand.clone()))),
@@ -110,6 +112,21 @@ impl Errands {
         Some(newest.map(|newest| *newest + HEDGE_AFTER))
     }
 
+    /// Whether something runs for another repository of the same family, which may bring what this one lacks. It gives way
+    /// for a while only: the two may have nothing but the name in common, and what runs may be slow.
+    pub(super) fn gives_way(&mut self, errand: &Errand, now: Millis) -> bool {
+        let Some(standing) = self.all.get_mut(errand) else { return false };
+        let since = *standing.gives_way.get_or_insert(now);
+        let of_family = |other: &Coordinate| other.identifier == errand.0.identifier && *other != errand.0;
+        let until = since + HEDGE_AFTER;
+        if now >= until || !self.running.keys().any(of_family) {
+            return false;
+        }
+        standing.place = Place::Scheduled(until);
+        self.schedule.insert((until, errand.clone()));
+        true
+    }
+
     /// It waits for the others of its repository.
     pub(super) fn park(&mut self, errand: Errand) {
         if let Some(Some(time)) = self.hedge(&errand.0) {
@@ -126,6 +143,7 @@ impl Errands {
         self.running.entry(errand.0.clone()).or_default().insert(fetch, now);
         let Some(standing) = self.all.get_mut(errand) else { return By::Oid };
         standing.place = Place::Running;
+        standing.gives_way = None;
         standing.by
     }
 

@@ -70,7 +70,7 @@ pub enum End {
     Answered,
     /// It does not take bare object ids ("not our ref"): it is asked for the refs at once.
     OidsRefused,
-    /// It is too busy (HTTP 429, 503): a pause for the host, not a failure.
+    /// It is too busy (HTTP 429): a pause for the host, not a failure.
     RateLimited,
     /// No connection, no repository, garbage, too large, too slow.
     Failed,

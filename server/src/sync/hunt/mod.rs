@@ -3,7 +3,8 @@
 //! Pure, like the planner. A *quarry* is a waiting event with the objects it lacks and the servers that may have them; an
 //! *errand* is one server asked for everything that one repository's quarries lack. One errand of a repository at a time,
 //! unless it takes long; so several servers that each have a part complete one quarry, and what one fetch has brought is not
-//! asked for again. Hosts serve the errands of all repositories in the order in which they became due.
+//! asked for again. For the same reason an errand gives way, for a while, to one of another repository of its family: forks and
+//! co-maintainers' repositories have most of their history in common. Hosts serve the errands of all repositories in the order in which they became due.
 
 mod errands;
 mod host;
@@ -270,10 +271,19 @@ impl Hunt {
             let wait = if fault::is("failed-fetches-never-again") { DAILY.0 } else { wait };
             tried.next = now + jittered(rng, wait);
         }
-        self.reschedule(repository);
+        // Other repositories of the family may have given way to this fetch.
+        for repository in self.family_of(repository) {
+            self.reschedule(&repository);
+        }
         if !self.is_needed(&running.errand) {
             self.errands.remove(&running.errand);
         }
+    }
+
+    /// The repositories of a repository's family for which something is hunted.
+    fn family_of(&self, repository: &Coordinate) -> BTreeSet<Coordinate> {
+        let events = self.of_family.get(&repository.identifier).into_iter().flatten();
+        events.filter_map(|event| Some(self.quarries.get(event)?.repository.clone())).collect()
     }
 
     /// When each errand of a repository is due: as soon as one of its quarries wants the server.
@@ -305,6 +315,9 @@ impl Hunt {
             }
             if !self.errands.may_start(&errand, now) {
                 self.errands.park(errand);
+                continue;
+            }
+            if self.errands.gives_way(&errand, now) {
                 continue;
             }
             self.start(errand, now, actions);

@@ -8,8 +8,9 @@ use rand::rngs::StdRng;
 use rstest::rstest;
 
 use super::world::{World, coordinate, event, repository, settings, url};
-use crate::nip34::Oid;
-use crate::sync::hunt::{End, Hunt, HuntAction, HuntInput, HuntSettings, Origin, Quarry};
+use crate::nip34::{Coordinate, Oid};
+use crate::sync::bounds::HEDGE_AFTER;
+use crate::sync::hunt::{End, FetchId, Hunt, HuntAction, HuntInput, HuntSettings, Origin, Quarry};
 use crate::sync::{Input, Level, Millis, Settings, Unreachable};
 
 /// Attempts at a relay within a day, each of whose connections answers well and ends a minute later.
@@ -86,6 +87,63 @@ fn a_hunt_that_is_woken_has_something_to_do() {
         }
     }
     panic!("it is fetched in the end");
+}
+
+/// What a hunt fetches now: from whose repository, and which objects.
+fn fetched(actions: &[HuntAction]) -> Vec<(FetchId, Coordinate, Vec<u8>)> {
+    let fetch = |action: &HuntAction| match action {
+        HuntAction::Fetch { fetch, repository, wants, .. } => {
+            let wants = wants.iter().map(|(oid, _)| oid.as_bytes()[0]).collect();
+            Some((*fetch, repository.clone(), wants))
+        }
+        HuntAction::Abandon { .. } => None,
+    };
+    actions.iter().filter_map(fetch).collect()
+}
+
+#[rstest]
+#[case::ends_in_time(Duration::from_secs(1), vec![2])]
+#[case::takes_long(Duration::from_secs(600), vec![1, 2])]
+fn co_maintainers_repositories_are_fetched_one_after_the_other(
+    #[case] takes: Duration,
+    #[case] then: Vec<u8>,
+) {
+    let (mut rng, mut now) = (StdRng::seed_from_u64(1), Millis::from_secs(1_800_000_000));
+    let mut hunt = Hunt::new(HuntSettings::new("here.example".parse().unwrap()));
+    let quarry = |n: u8, missing: &[u8]| Quarry {
+        event: event(u32::from(n)),
+        repository: coordinate(n),
+        missing: missing
+            .iter()
+            .map(|oid| (Oid::from_bytes([*oid; 20]), "refs/heads/main".parse().unwrap()))
+            .collect(),
+        servers: vec![format!("https://there.example/{n}/b.git")],
+        origin: Origin::Synced,
+    };
+    let mut begun = Vec::new();
+    // The first two are of one family, the third is not.
+    for (n, missing) in [(0, &[1][..]), (1, &[1, 2]), (2, &[3])] {
+        begun.extend(fetched(&hunt.handle(HuntInput::Wanted(quarry(n, missing)), now, &mut rng)));
+    }
+    while begun.len() < 2 {
+        now = hunt.next_wake().unwrap();
+        begun.extend(fetched(&hunt.handle(HuntInput::Tick, now, &mut rng)));
+    }
+    let (first, begins) = (begun[0].0, now);
+    assert_eq!([begun[0].1.clone(), begun[1].1.clone()], [coordinate(0), coordinate(2)]);
+    let mut later = Vec::new();
+    while later.is_empty() {
+        let wake = hunt.next_wake().unwrap_or(begins + takes);
+        now = wake.min(begins + takes);
+        let input = if now == begins + takes {
+            HuntInput::Fetched { fetch: first, here: vec![Oid::from_bytes([1; 20])], end: End::Answered }
+        } else {
+            HuntInput::Tick
+        };
+        later = fetched(&hunt.handle(input, now, &mut rng));
+    }
+    assert_eq!((&later[0].1, &later[0].2), (&coordinate(1), &then));
+    assert!(now <= begins + takes.min(HEDGE_AFTER), "it waits no longer than for a slow server");
 }
 
 /// The histories that were asked for since the last look and within a while, each of which is answered well.

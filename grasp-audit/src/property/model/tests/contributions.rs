@@ -145,6 +145,23 @@ fn what_was_pushed_where_the_event_names_nothing_stays_or_goes() {
 }
 
 #[test]
+fn whether_data_of_a_hosted_repository_is_below_prs_too_is_open_where_nobody_has_to_show_it_there() {
+    let mut tale = Tale::default();
+    tale.founded(Alice, &[], D2);
+    let elsewhere = Repo { owner: Alice, project: Project::Y };
+    let to = Repo { owner: Dave, project: Project::Y };
+    let waits = tale.contribution(&[elsewhere], D2, to);
+    decided(tale.publish(&waits), Reply::Waits, Row::PullContributed);
+    let both = tale.contribution(&[at(Alice), elsewhere], D2, to);
+    let judgement = tale.world.publish(&both);
+    let released = |way: &Alternative| (way.reply, way.world.is_served(waits.id));
+    assert_eq!(
+        judgement.alternatives.iter().map(released).collect::<BTreeSet<_>>(),
+        BTreeSet::from([(Reply::Taken, false), (Reply::Taken, true)])
+    );
+}
+
+#[test]
 fn a_difference_below_prs_is_named() {
     let mut tale = Tale::default();
     let pull = tale.contribution(&[at(Alice)], C2, DAVES);
