@@ -1,6 +1,6 @@
 //! How things stand, as figures: read from the rooms when a monitoring system asks, once a second at most.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nostr::event::Kind;
 
@@ -157,6 +157,23 @@ fn named(peers: &[PeerStatus]) -> Vec<&PeerStatus> {
     named
 }
 
+/// What each is called. Without their paths, several of the operator's may have one name: then they are numbered.
+fn names(peers: &[&PeerStatus]) -> Vec<String> {
+    let mut by_name: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for peer in peers {
+        by_name.entry(name(&peer.relay)).or_default().insert(peer.relay.relay.as_str());
+    }
+    let named = peers.iter().map(|peer| {
+        let name = name(&peer.relay);
+        let of_name = by_name.get(&name).into_iter().flatten();
+        match of_name.clone().position(|url| *url == peer.relay.relay.as_str()) {
+            Some(place) if place > 0 => format!("{name} ({})", place + 1),
+            _ => name,
+        }
+    });
+    named.collect()
+}
+
 fn each(gauges: &Gauges, peers: &[&PeerStatus]) {
     let of = |name: &str, help: &str| gauges.family(name, help, &["relay"]);
     let connected = of("grasp_sync_relay_connected", "1: the relay is connected");
@@ -171,7 +188,7 @@ fn each(gauges: &Gauges, peers: &[&PeerStatus]) {
         "What is wanted from the relay, and how much of it is fetched, here, and followed",
         &["relay", "state"],
     );
-    let names: Vec<String> = peers.iter().map(|peer| name(&peer.relay)).collect();
+    let names = names(peers);
     let mut events: Vec<([&str; 2], u64)> = Vec::new();
     let mut requests: Vec<([&str; 1], u64)> = Vec::new();
     for (peer, name) in peers.iter().zip(&names) {
@@ -309,5 +326,17 @@ mod tests {
         assert!(has("own") && has("relay-149") && has("relay-51"), "{named:?}");
         assert!(!has("relay-50") && !text.contains("hush"), "{text}");
         assert!(text.contains("grasp_sync_unnamed_relays 52\n"), "{text}");
+    }
+
+    #[test]
+    fn two_of_the_operators_relays_on_one_host_have_figures_of_their_own() {
+        let mut peers = ["one", "two"].map(|path| relay(&format!("wss://own.example/{path}"), false, true));
+        peers[1].relay.failures = 7;
+        let gauges = Gauges::default();
+        relays(&gauges, &SyncStatus { peers: peers.into(), ..SyncStatus::default() });
+        let text = gauges.text();
+        assert!(text.contains("grasp_sync_relay_failures{relay=\"wss://own.example\"} 2\n"), "{text}");
+        assert!(text.contains("grasp_sync_relay_failures{relay=\"wss://own.example (2)\"} 7\n"), "{text}");
+        assert!(!text.contains("/one") && !text.contains("/two"), "a path may be a secret: {text}");
     }
 }
