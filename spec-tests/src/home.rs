@@ -34,6 +34,8 @@ pub struct Site {
     pub curation: Curation,
     /// How much may wait.
     pub bounds: Bounds,
+    /// Whether contributors have repositories of their own (GRASP-06).
+    pub contributions: bool,
     /// The time; it goes on when the house is opened again.
     pub clock: Clock,
 }
@@ -54,6 +56,7 @@ impl Site {
             service: "git.example.org".to_owned(),
             curation: Curation::default(),
             bounds: Bounds::default(),
+            contributions: false,
             clock: Clock::system(),
         }
     }
@@ -89,7 +92,7 @@ impl Home {
             curation: site.curation.clone(),
             patience: Patience::default(),
             bounds: site.bounds,
-            contributions: false,
+            contributions: site.contributions,
             clock: site.clock.clone(),
         };
         let feed = Arc::new(Feed::new(plan.clock.clone()));

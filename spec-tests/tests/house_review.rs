@@ -7,8 +7,12 @@ use std::sync::Arc;
 
 use grasp_fixtures::Repository;
 use grasp_fixtures::events::{Announcement, PullRequest, delete_address, delete_ids, issue};
+use grasp_server::git::PushGate as _;
+use grasp_server::git::contributions::Contributions;
+use grasp_server::git::gate::RefCommand;
 use grasp_server::house::Bounds;
 use grasp_server::intake::Answer;
+use grasp_server::nip34::Oid;
 
 use nostr::event::Event;
 use nostr::key::Keys;
@@ -309,6 +313,33 @@ async fn uploads_without_objects_of_their_own_are_counted_too() {
     assert!(refused.contains("too many uploads"), "{refused}");
     home.minutes_pass(21).await;
     home.push(&coordinate(&one, "project"), &name(9), &tip, None).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_objects_of_one_push_are_counted_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let repository = Repository::init("main").await.unwrap();
+    let text: String = (0..2_000).map(|_| Keys::generate().public_key().to_hex()).collect();
+    let tip = repository.commit("a.txt", &text, &[]).await.unwrap();
+    // Room for two packs.
+    let bounds = Bounds { unsigned_bytes: 140_000, ..Bounds::default() };
+    let home = Home::open(&Site { bounds, ..Site::in_memory(folder.path()) }).await;
+    let to = coordinate(&Keys::generate(), "project");
+    let contributions = Contributions(Arc::clone(&home.house));
+    let command = |n: u8| RefCommand {
+        name: format!("refs/nostr/{}", hex::encode([n; 32])).parse().unwrap(),
+        old: Oid::ZERO,
+        new: tip.parse().unwrap(),
+    };
+    let many: Vec<RefCommand> = (0..20).map(command).collect();
+    let objects = home.quarantine(&repository, &tip).await;
+    let landed = contributions.land(&to, &many, false, Some(objects)).await;
+    assert!(landed.iter().all(Result::is_ok), "{landed:?}");
+    for (n, fits) in [(20, true), (21, false)] {
+        let objects = home.quarantine(&repository, &tip).await;
+        let landed = contributions.land(&to, &[command(n)], false, Some(objects)).await;
+        assert_eq!(landed[0].is_ok(), fits, "{n}: {landed:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

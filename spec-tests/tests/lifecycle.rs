@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use std::path::Path;
+use std::sync::Arc;
 
 use grasp_fixtures::events::{Announcement, DELETION, PullRequest, State, delete_address, delete_ids, issue};
 use grasp_fixtures::{Draft, Repository};
@@ -9,6 +10,7 @@ use grasp_server::admission::archive::Archive;
 use grasp_server::admission::curation::Curation;
 use grasp_server::admission::rule::RepositoryRule;
 use grasp_server::git::PushGate as _;
+use grasp_server::git::contributions::Contributions;
 use grasp_server::git::gate::RefCommand;
 use grasp_server::intake::{Answer, Funnel, Intake, Source};
 use grasp_server::nip34::Coordinate;
@@ -181,6 +183,19 @@ async fn a_state_that_was_deleted_too_does_not_come_back_with_the_repository() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_was_deleted_after_the_repository_does_not_come_back_with_it() {
+    let scene = Scene::new().await;
+    scene.accepted(&scene.owner, delete(&scene.coordinate())).await;
+    let stranger = delete_ids([&scene.state.id]).at(scene.home.now()).sign(&Keys::generate());
+    assert!(!scene.home.submit(&stranger).await.accepted);
+    scene.accepted(&scene.owner, delete_ids([&scene.state.id])).await;
+    let (_, answer) = scene.announce_again().await;
+    assert!(answer.accepted && answer.message.starts_with("purgatory: "), "{answer:?}");
+    assert!(!scene.home.is_served(&scene.state).await);
+    assert!(scene.home.refs(&scene.coordinate()).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn after_its_time_a_deleted_repository_leaves_not_one_byte_behind() {
     let folder = tempfile::tempdir().unwrap();
     let site = Site::on_disk(folder.path());
@@ -329,6 +344,36 @@ async fn a_slip_in_the_name_of_the_service_sends_nothing_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_deleted_while_the_service_has_another_name_is_gone_when_it_has_its_own_again() {
+    let mut scene = Scene::new().await;
+    scene.site.service = "git.example.com".to_owned();
+    let mut scene = scene.reopened(Curation::default()).await;
+    scene.accepted(&scene.owner, delete(&scene.coordinate())).await;
+    assert!(scene.retired());
+    scene.accepted(&scene.owner, delete_ids([&scene.state.id])).await;
+    scene.site.service = "git.example.org".to_owned();
+    let scene = scene.reopened(Curation::default()).await;
+    let (_, answer) = scene.announce_again().await;
+    assert!(answer.message.starts_with("purgatory: "), "{answer:?}");
+    assert!(scene.home.refs(&scene.coordinate()).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_on_the_list_of_repositories_may_move_away() {
+    let scene = Scene::new().await;
+    let others = "other".parse::<RepositoryRule>().unwrap();
+    let lists = Curation { repository_whitelist: vec![others], ..Curation::default() };
+    let scene = scene.reopened(lists).await;
+    let (_, answer) = scene.announce_again().await;
+    assert!(!answer.accepted && answer.message.contains("fixed list"), "{answer:?}");
+    assert!(!scene.retired());
+    scene.home.clock.advance(1);
+    let away = Announcement::new("project").clone_url("https://a.example/x.git").relay("wss://a.example");
+    scene.home.submit(&away.draft().at(scene.home.now()).sign(&scene.owner)).await;
+    assert!(scene.retired());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_archived_repository_goes_with_its_rule_and_comes_back_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let archive = |all| Archive { all, read_only: false, ..Archive::default() };
@@ -462,6 +507,79 @@ async fn a_repository_that_was_retired_before_its_owner_vanished_goes_at_once() 
     assert!(!scene.retired() && disk::families(scene.git_data()).is_empty());
     let (_, answer) = scene.announce_again().await;
     assert!(answer.message.starts_with("purgatory: "), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_to_vanish_that_is_older_than_what_was_retired_leaves_it() {
+    let scene = Scene::new().await;
+    let old = Draft::new(62, "").tag(["relay", "ALL_RELAYS"]).at(scene.home.now() - 600).sign(&scene.owner);
+    scene.accepted(&scene.owner, delete(&scene.coordinate())).await;
+    let answer = scene.home.submit(&old).await;
+    assert!(!answer.accepted && answer.message.contains("nothing by this key"), "{answer:?}");
+    scene.days_pass(0).await;
+    assert!(scene.retired());
+    let (_, answer) = scene.announce_again().await;
+    assert_eq!(answer, Answer::yes(""), "it is as it was");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_data_of_a_contributor_who_vanishes_goes_from_others_families() {
+    let scene = Scene::new().await;
+    let tip = big_commit(&scene.repository, &[&scene.tip]).await;
+    let contributor = Keys::generate();
+    let draft = PullRequest::new(scene.coordinate().to_string(), &tip).draft();
+    let pull = scene.accepted(&contributor, draft).await;
+    let objects = scene.home.quarantine(&scene.repository, &format!("{}..{tip}", scene.tip)).await;
+    scene.home.push(&scene.coordinate(), &nostr_ref(&pull), &tip, Some(objects)).await.unwrap();
+    let family = disk::families(scene.git_data()).remove(0);
+    assert!(has(&family, &tip));
+    scene.accepted(&contributor, Draft::new(62, "").tag(["relay", "ALL_RELAYS"])).await;
+    scene.days_pass(0).await;
+    assert!(!has(&family, &tip) && has(&family, &scene.tip));
+    assert_eq!(scene.home.refs(&scene.coordinate()).await.get("refs/heads/main"), Some(&scene.tip));
+    disk::fsck(disk::repositories(scene.git_data()).into_iter().chain([family])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_request_is_shown_by_a_repository_of_another_identifier_that_is_announced_later() {
+    let scene = Scene::new().await;
+    let (home, other) = (&scene.home, Keys::generate());
+    let later = coordinate(&other, "later");
+    let tip = scene.repository.commit("b.txt", "change", &[&scene.tip]).await.unwrap();
+    let draft = PullRequest::new(scene.coordinate().to_string(), &tip).draft().tag(["a", &later.to_string()]);
+    let pull = scene.accepted(&Keys::generate(), draft).await;
+    let objects = home.quarantine(&scene.repository, &format!("{}..{tip}", scene.tip)).await;
+    home.push(&scene.coordinate(), &nostr_ref(&pull), &tip, Some(objects)).await.unwrap();
+    home.publish(&other, "later", &scene.repository, &scene.tip).await;
+    assert_eq!(home.refs(&later).await.get(&nostr_ref(&pull)), Some(&tip));
+    disk::fsck(disk::repositories(scene.git_data()).into_iter().chain(disk::families(scene.git_data())))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contribution_that_only_a_retired_repository_showed_is_shown_by_its_authors_own() {
+    let mut scene = Scene::new().await;
+    scene.site.contributions = true;
+    let scene = scene.reopened(Curation::default()).await;
+    let (home, contributor) = (&scene.home, Keys::generate());
+    let own = coordinate(&contributor, "project");
+    let tip = scene.repository.commit("b.txt", "change", &[&scene.tip]).await.unwrap();
+    let url = format!("https://git.example.org/prs{}", own.url_path());
+    let draft = PullRequest::new(scene.coordinate().to_string(), &tip).clone_url(url).draft();
+    let pull = scene.accepted(&contributor, draft).await;
+    let objects = home.quarantine(&scene.repository, &format!("{}..{tip}", scene.tip)).await;
+    home.push(&scene.coordinate(), &nostr_ref(&pull), &tip, Some(objects)).await.unwrap();
+    let shown = async || {
+        let gate = Contributions(Arc::clone(&home.house)).open(&own).await.unwrap().unwrap();
+        gate.refs.get(&nostr_ref(&pull).parse().unwrap()).map(|entry| entry.oid.to_string())
+    };
+    assert_eq!(shown().await, None, "what is pushed to the project's repository appears there");
+    scene.accepted(&scene.owner, delete(&scene.coordinate())).await;
+    assert_eq!(shown().await.as_ref(), Some(&tip));
+    scene.days_pass(31).await;
+    assert!(home.is_served(&pull).await);
+    assert_eq!(shown().await.as_ref(), Some(&tip));
+    disk::fsck(disk::families(scene.git_data())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,17 +23,22 @@ pub struct Curation {
 }
 
 impl Curation {
-    /// Whether an event may be looked at at all.
+    /// Whether an event may be looked at at all. `hosted`: whether a repository is here.
     ///
     /// # Errors
     /// The refusal, when a list says no.
-    pub fn check(&self, event: &Event, service: &ServiceDomain) -> Result<(), Refusal> {
+    pub fn check(
+        &self,
+        event: &Event,
+        service: &ServiceDomain,
+        hosted: impl Fn(&Coordinate) -> bool,
+    ) -> Result<(), Refusal> {
         let own = (event.kind == ANNOUNCEMENT || event.kind == STATE)
             .then(|| crate::nip34::tags::first(event, "d").and_then(|d| Identifier::new(d).ok()))
             .flatten()
             .map(|identifier| Coordinate::new(event.pubkey, identifier));
         if let Some(repository) = own.as_ref().filter(|_| event.kind == ANNOUNCEMENT) {
-            self.check_repository(repository, event, service)?;
+            self.check_repository(repository, event, service, hosted(repository))?;
         }
         if self.event_blacklist.is_empty() {
             return Ok(());
@@ -63,6 +68,7 @@ impl Curation {
         repository: &Coordinate,
         event: &Event,
         service: &ServiceDomain,
+        hosted: bool,
     ) -> Result<(), Refusal> {
         if self.is_blacklisted(repository) {
             return Err(Refusal::new(
@@ -71,7 +77,10 @@ impl Curation {
             ));
         }
         let listed = self.repository_whitelist.iter().any(|rule| rule.covers(repository));
-        if !self.repository_whitelist.is_empty() && !listed && !self.archives(event, service) {
+        let lists_us = || Announcement::from_event(event).is_ok_and(|new| new.listing(service).complete());
+        // The list says what may come; what is here may always move away.
+        let moves_away = hosted && !lists_us();
+        if !self.repository_whitelist.is_empty() && !listed && !moves_away && !self.archives(event, service) {
             return Err(Refusal::new(
                 Prefix::Blocked,
                 "this service hosts a fixed list of repositories, and this one is not on it; ask its operator",

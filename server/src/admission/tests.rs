@@ -162,7 +162,7 @@ fn block_lists_win_over_the_archive_and_the_archive_over_the_allow_list() {
     let (owner, stranger) = (Keys::generate(), Keys::generate());
     let rule = |keys: &Keys| vec![RepositoryRule::Owner(keys.public_key())];
     let archived = event(&owner, 1, &[elsewhere()], &[]);
-    let check = |curation: &Curation, event: &Event| curation.check(event, &here());
+    let check = |curation: &Curation, event: &Event| curation.check(event, &here(), |_| false);
     let lists = Curation {
         repository_whitelist: rule(&stranger),
         archive: archive_of(rule(&owner)),

@@ -134,7 +134,8 @@ impl House {
         let family = self.load(&repository.identifier).await?;
         let mut meeting = Meeting::new(self, [family]);
         for (id, tip) in &ruling.signed {
-            self.unsigned.lock().for_event(id).into_iter().for_each(|upload| meeting.drop_upload(upload));
+            let uploads = self.unsigned.lock().for_event_in(id, &repository.identifier);
+            uploads.into_iter().for_each(|upload| meeting.drop_upload(upload));
             if let Some(pull) = self.known_pull(id).await? {
                 meeting.pushed(Place::Contributed, repository, &pull, *tip);
             }

@@ -282,7 +282,7 @@ impl House {
                 self.adopt(&repository.identifier, quarantine.objects(), &tips).await?;
             }
             for (id, tip) in &ruling.signed {
-                let uploads = self.unsigned.lock().for_event(id);
+                let uploads = self.unsigned.lock().for_event_in(id, &repository.identifier);
                 uploads.into_iter().for_each(|upload| meeting.drop_upload(upload));
                 if let Some(pull) = self.known_pull(id).await? {
                     meeting.pushed(Place::Hosted, repository, &pull, *tip);
@@ -320,12 +320,15 @@ impl House {
         quarantine: Option<&Quarantine>,
     ) -> Result<Vec<Upload>, HouseError> {
         let mut taken = Vec::new();
+        let sharers = u64::try_from(uploads.len()).unwrap_or(1).max(1);
         for (id, tip) in uploads {
             // Each upload has a folder of its own, so that dropping one frees its bytes.
             let (folder, bytes) = match quarantine {
                 Some(quarantine) => self.copy_aside(quarantine.objects())?,
                 None => (None, 0),
             };
+            // The files of one push are on disk once.
+            let bytes = bytes.div_ceil(sharers);
             taken.push(Upload {
                 place,
                 repository: repository.clone(),

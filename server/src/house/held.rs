@@ -42,6 +42,9 @@ pub struct Held {
     pub head: Option<RefName>,
     /// What is served again when the repository comes back.
     pub events: Vec<Event>,
+    /// The time of the announcement that was retired, in Unix seconds; unknown in rows of earlier versions.
+    #[serde(default)]
+    pub announced: Option<u64>,
 }
 
 impl Held {

@@ -25,7 +25,8 @@ impl House {
                 continue;
             }
             let head = self.repositories.retired(&repository)?.map(|refs| refs.head);
-            let new = Held { repository, until, why: Why::Deleted, head, events: Vec::new() };
+            let new =
+                Held { repository, until, why: Why::Deleted, head, events: Vec::new(), announced: None };
             self.tables.write(&[new.write()])?;
             known.push(new);
         }

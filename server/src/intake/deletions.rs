@@ -12,7 +12,7 @@ use super::{Answer, tombstones};
 use crate::admission::deletion::{Targets, foreign_only};
 use crate::admission::related::{Address, Relations};
 use crate::fault;
-use crate::house::held::Why;
+use crate::house::held::{Held, Why};
 use crate::house::{House, HouseError};
 use crate::nip34::{ANNOUNCEMENT, Announcement, ISSUE, Identifier, PullRequest};
 use crate::promotion::meeting::Meeting;
@@ -29,6 +29,8 @@ const MAX_UNKNOWN: usize = 100;
 struct Found {
     served: Vec<Event>,
     waiting: Vec<Event>,
+    /// What is kept of retired repositories: it shall not come back with them.
+    held: Vec<Event>,
 }
 
 impl House {
@@ -56,7 +58,7 @@ impl House {
     ) -> Result<Answer, HouseError> {
         let mut found = self.find(&event, targets).await?;
         found.keep_within(identifiers);
-        if found.served.is_empty() && found.waiting.is_empty() {
+        if found.is_empty() {
             return Ok(foreign_only().into());
         }
         let mut families = Vec::new();
@@ -75,10 +77,12 @@ impl House {
                 meeting.bury(address, until)?;
             }
         }
-        for gone in found.waiting.iter().chain(&found.served) {
+        for gone in found.waiting.iter().chain(&found.served).chain(&found.held) {
             if !fault::is("deleted-comes-again") {
                 meeting.write(tombstones::event(&gone.pubkey, &gone.id));
             }
+        }
+        for gone in found.waiting.iter().chain(&found.served) {
             meeting.withdraw(gone, Why::Deleted).await?;
         }
         meeting.serve(event);
@@ -122,6 +126,15 @@ impl House {
                 |event: &&Event| event.created_at <= until || fault::is("withdrawals-reach-newer-events");
             found.waiting.extend(waiting.filter(|event| same(event)).filter(early).cloned());
         }
+        let retired = self.held.lock().of_owner(&request.pubkey);
+        for held in retired.iter().filter_map(|retired| Held::read(&self.tables, retired).transpose()) {
+            let named = |event: &Event| {
+                let address = Address::of(event).filter(|_| event.created_at <= until);
+                targets.events.contains(&event.id)
+                    || address.is_some_and(|address| targets.addresses.contains(&address))
+            };
+            found.held.extend(held?.events.into_iter().filter(|event| named(event) && own(event)));
+        }
         Ok(found)
     }
 }
@@ -145,8 +158,13 @@ fn lightened(mut event: Event) -> Event {
 }
 
 impl Found {
+    fn is_empty(&self) -> bool {
+        self.served.is_empty() && self.waiting.is_empty() && self.held.is_empty()
+    }
+
     fn identifiers(&self) -> BTreeSet<Identifier> {
-        self.served.iter().chain(&self.waiting).flat_map(purgatory::identifiers).collect()
+        let all = self.served.iter().chain(&self.waiting).chain(&self.held);
+        all.flat_map(purgatory::identifiers).collect()
     }
 
     /// Leaves out what came up only after the locks were chosen.
@@ -154,6 +172,7 @@ impl Found {
         let within = |event: &Event| purgatory::identifiers(event).is_subset(identifiers);
         self.served.retain(within);
         self.waiting.retain(within);
+        self.held.retain(within);
     }
 }
 
@@ -164,8 +183,10 @@ impl Meeting<'_> {
             && let Ok(announcement) = Announcement::from_event(gone)
         {
             let repository = announcement.coordinate();
-            let hosted = self.family(&repository.identifier).is_some_and(|f| f.is_hosted(&repository.owner));
-            if hosted && !fault::is("retired-is-served") {
+            // By another name of this service than that of an earlier run, nothing is hosted: but it is there.
+            let is_here = self.family(&repository.identifier).is_some_and(|f| f.is_hosted(&repository.owner))
+                || self.house.repositories.path(&repository).exists();
+            if is_here && !fault::is("retired-is-served") {
                 self.retire(&repository, why).await?;
             }
         }

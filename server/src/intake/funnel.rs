@@ -71,9 +71,12 @@ impl Intake for Funnel {
         }
         let kind = event.kind;
         if kind == ANNOUNCEMENT || kind == STATE || kind == PULL_REQUEST || kind == PULL_REQUEST_UPDATE {
-            let identifiers = purgatory::identifiers(&event);
-            let done = house.operate_on(identifiers, move |house| async move {
-                house.repository_event(event, synced).await
+            let mut locked = purgatory::identifiers(&event);
+            // An upload for it may be at a repository of an identifier that it does not name; then that goes.
+            let uploads = house.unsigned.lock().for_event(&event.id);
+            locked.extend(uploads.into_iter().map(|upload| upload.repository.identifier));
+            let done = house.operate_on(locked.clone(), move |house| async move {
+                house.repository_event(event, synced, &locked).await
             });
             let answer = done.await.unwrap_or_else(Answer::from);
             if answer == serves() {
@@ -83,10 +86,14 @@ impl Intake for Funnel {
             return ready(answer);
         }
         if kind == Kind::RequestToVanish {
-            return ready(house.vanish(event).await.unwrap_or_else(Answer::from));
+            let answer = house.vanish(event).await.unwrap_or_else(Answer::from);
+            self.0.spread_all().await;
+            return ready(answer);
         }
         if kind == Kind::EventDeletion {
-            return ready(house.deletion(event).await.unwrap_or_else(Answer::from));
+            let answer = house.deletion(event).await.unwrap_or_else(Answer::from);
+            self.0.spread_all().await;
+            return ready(answer);
         }
         match house.related_event(event, synced, begun).await {
             Ok(pending) => pending,
@@ -128,7 +135,8 @@ impl House {
                 "blocked: the event has waited here in vain; its author may publish it anew",
             ));
         }
-        self.plan.curation.check(event, &self.plan.service).map_err(Answer::from)
+        let hosted = |repository: &Coordinate| self.is_hosted(repository);
+        self.plan.curation.check(event, &self.plan.service, hosted).map_err(Answer::from)
     }
 
     /// Whether an event has waited in vain, and may not come back by sync yet.
@@ -138,8 +146,13 @@ impl House {
         Ok(until.is_some_and(|until| self.now() < until))
     }
 
-    /// Announcements, states, pull requests and their updates, under the locks of their identifiers.
-    async fn repository_event(&self, event: Event, synced: bool) -> Result<Answer, HouseError> {
+    /// Announcements, states, pull requests and their updates, under the locks of their identifiers and of others.
+    async fn repository_event(
+        &self,
+        event: Event,
+        synced: bool,
+        locked: &BTreeSet<Identifier>,
+    ) -> Result<Answer, HouseError> {
         let identifiers = purgatory::identifiers(&event);
         if self.store.contains(&event.id).await? {
             return Ok(duplicate());
@@ -155,7 +168,7 @@ impl House {
         } else if event.kind == STATE {
             self.state(event, synced).await
         } else {
-            let taken = self.pull_request(event, synced, &identifiers).await;
+            let taken = self.pull_request(event, synced, &identifiers, locked).await;
             if taken.is_err() {
                 identifiers.iter().try_for_each(|identifier| self.undo_adoptions(Some(identifier)))?;
             }
@@ -271,6 +284,7 @@ impl House {
         event: Event,
         synced: bool,
         identifiers: &BTreeSet<Identifier>,
+        locked: &BTreeSet<Identifier>,
     ) -> Result<Answer, HouseError> {
         let new = match PullRequest::from_event(&event) {
             Ok(new) => new,
@@ -290,7 +304,9 @@ impl House {
             families.push(self.load(identifier).await?);
         }
         let mut meeting = Meeting::new(self, families);
-        let uploads = self.unsigned.lock().for_event(&new.id);
+        let mut uploads = self.unsigned.lock().for_event(&new.id);
+        // One that came up only after the locks were chosen is left to its clock.
+        uploads.retain(|upload| locked.contains(&upload.repository.identifier));
         for upload in uploads {
             if is_of(&upload, &new, identifiers) && !is_forgotten(&upload) {
                 if let Some(objects) = upload.objects(&self.plan.git_data) {

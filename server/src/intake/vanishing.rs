@@ -93,6 +93,7 @@ impl House {
                 meeting.hold_no_longer(held);
             }
         }
+        locked.iter().cloned().for_each(|identifier| meeting.shrink(identifier));
         meeting.serve(request);
         meeting.settle()?;
         meeting.commit().await?;
@@ -103,11 +104,14 @@ impl House {
     async fn belongings(&self, request: &Event) -> Result<Belongings, HouseError> {
         let followed = [ANNOUNCEMENT, STATE, PULL_REQUEST, PULL_REQUEST_UPDATE];
         let own = || Filter::new().author(request.pubkey).until(request.created_at);
-        let mut found = Belongings {
-            followed: self.store.query(own().kinds(followed)).await?,
-            held: self.held.lock().of_owner(&request.pubkey),
-            ..Belongings::default()
-        };
+        let mut found =
+            Belongings { followed: self.store.query(own().kinds(followed)).await?, ..Belongings::default() };
+        let held = self.held.lock().of_owner(&request.pubkey);
+        for held in held.iter().filter_map(|held| Held::read(&self.tables, held).transpose()) {
+            let held = held?;
+            let later = held.announced.is_some_and(|announced| announced > request.created_at.as_secs());
+            found.held.extend((!later).then_some(held.repository));
+        }
         let mut apart: BTreeSet<EventId> = found.followed.iter().map(|event| event.id).collect();
         apart
             .extend(self.store.index(own().kind(Kind::RequestToVanish)).await?.into_iter().map(|(id, _)| id));

@@ -62,7 +62,7 @@ impl Meeting<'_> {
         };
         self.record.repositories.push(RepositoryChange::RemoveContributed(repository));
         if !others && !self.house.directory.read().hosts(&identifier) {
-            self.record.repositories.push(RepositoryChange::Leave(identifier));
+            self.leave(identifier);
         }
     }
 }

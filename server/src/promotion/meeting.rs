@@ -42,6 +42,10 @@ pub(crate) struct Meeting<'h> {
     pub(super) unheld: Vec<Coordinate>,
     /// Repositories that come back if they are served in the end, with the branch that HEAD named.
     pub(super) returning: BTreeMap<Coordinate, Option<RefName>>,
+    /// Served pull requests whose data may be in the family of another identifier that they name.
+    pub(super) spreading: BTreeSet<EventId>,
+    /// Families that may keep what nobody needs any more.
+    pub(super) shrinking: BTreeSet<Identifier>,
     /// Changes of `refs/nostr/`: set, or removed.
     nostr: BTreeMap<Coordinate, BTreeMap<RefName, Option<Oid>>>,
 }
@@ -60,6 +64,8 @@ impl<'h> Meeting<'h> {
             held: Vec::new(),
             unheld: Vec::new(),
             returning: BTreeMap::new(),
+            spreading: BTreeSet::new(),
+            shrinking: BTreeSet::new(),
             nostr: BTreeMap::new(),
         }
     }
@@ -222,8 +228,19 @@ impl<'h> Meeting<'h> {
         self.record.repositories.push(RepositoryChange::Remove(repository));
         let contributed = self.house.contributors.lock().of(&identifier).next().is_some();
         if !contributed && self.families.get(&identifier).is_some_and(|family| family.hosted().is_empty()) {
-            self.record.repositories.push(RepositoryChange::Leave(identifier));
+            self.leave(identifier);
         }
+    }
+
+    /// Nobody has a repository of a family any more: it goes, at once if it is empty.
+    pub(super) fn leave(&mut self, identifier: Identifier) {
+        self.record.repositories.push(RepositoryChange::Leave(identifier.clone()));
+        self.shrink(identifier);
+    }
+
+    /// A family may keep what nobody needs any more: that goes when the clock comes round.
+    pub(crate) fn shrink(&mut self, identifier: Identifier) {
+        self.shrinking.insert(identifier);
     }
 
     /// Takes a waiting event out of purgatory.
@@ -250,24 +267,17 @@ impl<'h> Meeting<'h> {
         self.nostr.entry(repository).or_default().insert(RefName::nostr(id), tip);
     }
 
-    /// A repository is new here: served pull requests that name it and whose data is here get their ref.
+    /// A repository is new here: served pull requests that name it get their ref, at once where their data is in its family.
     pub(crate) async fn welcome(&mut self, repository: &Coordinate) -> Result<(), HouseError> {
-        let filter = Filter::new()
-            .kinds([PULL_REQUEST, PULL_REQUEST_UPDATE])
-            .custom_tag(SingleLetterTag::LOWERCASE_A, repository.to_string());
-        let pulls: Vec<PullRequest> = self
-            .house
-            .store
-            .query(filter)
-            .await?
-            .iter()
-            .filter_map(|event| PullRequest::from_event(event).ok())
-            .collect();
+        let pulls = self.house.served_pulls(repository).await?;
         let tips = pulls.iter().filter_map(|pull| pull.tip);
         let present = self.house.families.present(&repository.identifier, tips)?;
         for pull in pulls {
-            if let Some(tip) = pull.tip.filter(|tip| present.contains(tip)) {
+            let Some(tip) = pull.tip else { continue };
+            if present.contains(&tip) {
                 self.nostr_ref(repository.clone(), &pull.id, Some(tip));
+            } else if pull.repositories.iter().any(|named| named.identifier != repository.identifier) {
+                self.spreading.insert(pull.id);
             }
         }
         Ok(())
@@ -370,6 +380,15 @@ impl<'h> Meeting<'h> {
 }
 
 impl House {
+    /// The served pull requests and updates that name a repository.
+    pub(super) async fn served_pulls(&self, repository: &Coordinate) -> Result<Vec<PullRequest>, HouseError> {
+        let filter = Filter::new()
+            .kinds([PULL_REQUEST, PULL_REQUEST_UPDATE])
+            .custom_tag(SingleLetterTag::LOWERCASE_A, repository.to_string());
+        let events = self.store.query(filter).await?;
+        Ok(events.iter().filter_map(|event| PullRequest::from_event(event).ok()).collect())
+    }
+
     /// Sets and removes refs as asked; one to what is not here is left out, for a record with it could never be finished.
     pub(super) fn change(
         &self,

@@ -10,7 +10,6 @@ use std::io;
 use std::sync::Arc;
 
 use nostr::event::EventId;
-use nostr::filter::{Filter, SingleLetterTag};
 
 use super::crash::point;
 use super::journal::RepositoryChange;
@@ -20,7 +19,7 @@ use crate::admission::Family;
 use crate::git::process::Process;
 use crate::house::held::Held;
 use crate::house::{House, HouseError};
-use crate::nip34::{Coordinate, Identifier, Oid, PULL_REQUEST, PULL_REQUEST_UPDATE, PullRequest, RefName};
+use crate::nip34::{Coordinate, Identifier, Oid, PullRequest, RefName};
 use crate::store::tables::{Table, Write};
 
 impl House {
@@ -68,9 +67,8 @@ impl House {
         let mut meeting = Meeting::new(self, [family]);
         pulls.into_iter().chain(states).for_each(|id| meeting.drop_served(id));
         meeting.unhold(repository);
-        meeting.write(Write::put(Table::Shrink, repository.identifier.as_str(), []));
+        meeting.shrink(repository.identifier.clone());
         meeting.commit().await?;
-        self.shrink.lock().insert(repository.identifier.clone());
         tracing::info!(%repository, "the data of a retired repository goes");
         Ok(())
     }
@@ -81,12 +79,8 @@ impl House {
         repository: &Coordinate,
         family: &Family,
     ) -> Result<Vec<EventId>, HouseError> {
-        let filter = Filter::new()
-            .kinds([PULL_REQUEST, PULL_REQUEST_UPDATE])
-            .custom_tag(SingleLetterTag::LOWERCASE_A, repository.to_string());
         let mut alone = Vec::new();
-        for event in self.store.query(filter).await? {
-            let Ok(pull) = PullRequest::from_event(&event) else { continue };
+        for pull in self.served_pulls(repository).await? {
             let elsewhere = |named: &Coordinate| {
                 named.identifier != repository.identifier
                     || self.is_hosted(named)

@@ -40,10 +40,13 @@ impl Meeting<'_> {
             announcement: announced.and_then(|slot| Some(slot.waiting.as_ref()?.announcement.id)),
             state: states.and_then(|slot| Some(slot.waiting.as_ref()?.id)),
         };
+        let since =
+            announced.and_then(|slot| slot.served.as_ref()).map(|it| it.announcement.created_at.as_secs());
         served.ids().for_each(|id| self.drop_served(id));
         waiting.ids().for_each(|id| self.drop_waiting(&id));
         if served.announcement.is_some() {
-            self.hold(repository, why, &served).await?;
+            self.hold(repository, why, &served, since).await?;
+            self.show_contributions_of(repository).await?;
         } else {
             self.remove_repository(repository.clone());
         }
@@ -53,7 +56,13 @@ impl Meeting<'_> {
         Ok(())
     }
 
-    async fn hold(&mut self, repository: &Coordinate, why: Why, own: &Own) -> Result<(), HouseError> {
+    async fn hold(
+        &mut self,
+        repository: &Coordinate,
+        why: Why,
+        own: &Own,
+        announced: Option<u64>,
+    ) -> Result<(), HouseError> {
         let kept: Vec<EventId> = match why {
             Why::Lists => own.ids().collect(),
             Why::Deleted | Why::MovedAway => own.state.into_iter().collect(),
@@ -67,8 +76,22 @@ impl Meeting<'_> {
             why,
             head: refs.map(|refs| refs.head.clone()),
             events: self.house.store.by_ids(&kept).await?,
+            announced,
         });
         self.record.repositories.push(RepositoryChange::Retire(repository.clone()));
+        Ok(())
+    }
+
+    /// Served pull requests that their authors' own repositories here are named by, too, are shown there if nothing else
+    /// shows them from now on (GRASP-06).
+    async fn show_contributions_of(&mut self, repository: &Coordinate) -> Result<(), HouseError> {
+        if !self.house.plan.contributions {
+            return Ok(());
+        }
+        let pulls = self.house.served_pulls(repository).await?;
+        let contributed = pulls.into_iter().filter(|pull| self.house.is_contributed(pull));
+        let ids: Vec<EventId> = contributed.map(|pull| pull.id).collect();
+        self.spreading.extend(ids);
         Ok(())
     }
 

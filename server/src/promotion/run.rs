@@ -63,8 +63,13 @@ impl Meeting<'_> {
                 writes.push(Write::remove(Table::Journal, key));
             }
         }
-        let spread = self.record.serve.iter().filter(|event| concerns_several(event));
-        writes.extend(spread.map(|event| Write::put(Table::Spread, event.id.as_bytes(), [])));
+        let spread = self.record.serve.iter().filter(|event| concerns_several(event)).map(|event| event.id);
+        writes.extend(
+            spread
+                .chain(self.spreading.iter().copied())
+                .map(|id| Write::put(Table::Spread, id.as_bytes(), [])),
+        );
+        writes.extend(self.shrinking.iter().map(|family| Write::put(Table::Shrink, family.as_str(), [])));
         if !self.record.is_empty() {
             let json = serde_json::to_vec(&self.record).map_err(std::io::Error::other)?;
             writes.push(Write::put(Table::Journal, journal_key(RECORD, number), json));
@@ -88,8 +93,10 @@ impl Meeting<'_> {
             self.unheld.iter().for_each(|repository| held.remove(repository));
             self.held.iter().for_each(|new| held.insert(new));
         }
+        house.shrink.lock().extend(self.shrinking);
         house.enter_uploads(self.uploads);
         house.enter_announcements(announced);
+        house.spread.lock().extend(self.spreading);
         if self.record.is_empty() {
             return Ok(());
         }

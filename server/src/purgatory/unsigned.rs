@@ -158,6 +158,14 @@ impl Unsigned {
         self.uploads.values().filter(|upload| upload.id == *id).cloned().collect()
     }
 
+    /// Those of them to repositories of one identifier: what its lock is enough for.
+    #[must_use]
+    pub fn for_event_in(&self, id: &EventId, identifier: &Identifier) -> Vec<Upload> {
+        let mut uploads = self.for_event(id);
+        uploads.retain(|upload| upload.repository.identifier == *identifier);
+        uploads
+    }
+
     /// The uploads to one repository.
     #[must_use]
     pub fn to(&self, place: Place, repository: &Coordinate) -> Vec<Upload> {

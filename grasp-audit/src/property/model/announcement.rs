@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Address, Announced, Authority, Event, EventId, Family, Hosted, Judgement, NostrRefs, Object, Person,
-    Project, Reply, Repo, Row, Says, World,
+    Project, Reply, Repo, Row, Says, World, reached,
 };
 
 impl World {
@@ -48,9 +48,12 @@ impl World {
         family.announced.insert(event.by, announced);
         let repo = Repo { owner: event.by, project };
         if self.hosted(repo).is_none() {
-            let nostr = NostrRefs { maybe: self.pulls_that_name(repo), ..NostrRefs::default() };
-            let hosted = Hosted { nostr, ..Hosted::default() };
-            world.family_mut(project).hosted.insert(event.by, hosted);
+            let pulls = self.pulls_that_name(repo);
+            let family = world.family_mut(project);
+            // Their data may come along from the family of another identifier that they name.
+            family.objects_perhaps.extend(reached(pulls.values()));
+            let nostr = NostrRefs { maybe: pulls, ..NostrRefs::default() };
+            family.hosted.insert(event.by, Hosted { nostr, ..Hosted::default() });
         }
         let mut worlds = world.without_orphans(project);
         if self.hosted(repo).is_none() {
@@ -124,6 +127,7 @@ impl World {
         doubtful.extend(put_aside.iter().map(|state| state.id));
         family.put_aside.extend(put_aside.map(|state| (owner, state)));
         world.doubtful.extend(doubtful);
+        world.doubt_contributions_to(Repo { owner, project });
         let mut worlds = vec![world];
         if let Some(without) = worlds[0].without_waiting_state(owner, project) {
             worlds.push(without);

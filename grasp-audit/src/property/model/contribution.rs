@@ -115,6 +115,20 @@ impl World {
         self.contributors.retain(|_, refs| !refs.is_empty());
     }
 
+    /// A repository is here no more. Pull requests that nothing shows now may be shown where their `clone` tags say.
+    pub(super) fn doubt_contributions_to(&mut self, repo: Repo) {
+        let lost = |event: &&Event| event.names().contains(&repo) && !self.has_served_any(event);
+        let lost: Vec<Event> = self.served.values().filter(lost).cloned().collect();
+        for event in lost {
+            let (Some(place), Says::Pull { tip, .. }) = (event.contributes(), &event.says) else { continue };
+            let refs = self.contributor_mut(place);
+            if !refs.served.contains_key(&event.id) {
+                refs.maybe.insert(event.id, *tip);
+                self.family_mut(place.project).objects_perhaps.extend(tip.reaches());
+            }
+        }
+    }
+
     fn contributor_mut(&mut self, repo: Repo) -> &mut NostrRefs {
         self.contributors.entry(repo).or_default()
     }

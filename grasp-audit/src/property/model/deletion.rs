@@ -23,6 +23,7 @@ impl World {
                 Row::DeletionOfOthers
             };
             let judgement = Judgement::one(row, Reply::Refused, self.clone());
+            let judgement = self.or_of_what_was_put_aside(event, ids, addresses, judgement);
             if !spared {
                 return judgement;
             }
@@ -63,6 +64,36 @@ impl World {
             judgement = judgement.or(Reply::Taken, world);
         }
         judgement
+    }
+
+    /// What was put aside with a retired repository is not served; whether it counts as known is not said.
+    fn or_of_what_was_put_aside(
+        &self,
+        event: &Event,
+        ids: &[EventId],
+        addresses: &[Address],
+        judgement: Judgement,
+    ) -> Judgement {
+        let mut world = self.clone();
+        let mut gone = BTreeSet::new();
+        for family in world.families.values_mut() {
+            let state = family.put_aside.get(&event.by);
+            let named = state.filter(|state| {
+                let address = state.address().filter(|_| state.at <= event.at);
+                ids.contains(&state.id) || address.is_some_and(|address| addresses.contains(&address))
+            });
+            gone.extend(named.map(|state| state.id));
+            family.put_aside.retain(|_, state| !gone.contains(&state.id));
+        }
+        if gone.is_empty() {
+            return judgement;
+        }
+        world.deleted.extend(gone);
+        world.served.insert(event.id, event.clone());
+        let own = addresses.iter().filter(|address| address.repo().owner == event.by);
+        own.for_each(|address| world.doubt(*address, event.at));
+        world.doubtful.extend(ids.iter().filter(|id| self.known(**id).is_none()));
+        judgement.or(Reply::Taken, world)
     }
 
     /// Versions of an address up to a time may be refused from now on, or not.

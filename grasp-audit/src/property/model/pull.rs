@@ -62,6 +62,10 @@ impl World {
         for repo in &contributed {
             world.family_mut(repo.project).objects.extend(tip.reaches());
         }
+        // Where it was pushed to a repository that it does not name, of an identifier that it names.
+        for (repo, _) in uploads.iter().filter(|upload| fits_hosted(upload)) {
+            world.family_mut(repo.project).objects_perhaps.extend(tip.reaches());
+        }
         let row = match (is_here, pushed, contributed.is_empty()) {
             (true, ..) => Row::PullHere,
             (false, true, _) | (false, false, false) => Row::PullUploaded,
