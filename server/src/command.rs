@@ -3,16 +3,21 @@
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::config::{self, Cli, Config, ConfigError, EffectiveValue};
 use crate::healthcheck;
+use crate::owner_key;
 use crate::server::Server;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// Exit code for settings that cannot be used.
 const BAD_SETTINGS: u8 = 2;
+
+/// The event database says on an empty folder, too, that it migrates.
+const QUIET: &str = "nostr_lmdb=warn";
 
 /// Exit code after a second signal, as shells count an interrupt.
 const INTERRUPTED: i32 = 130;
@@ -31,7 +36,7 @@ pub fn run() -> ExitCode {
         }
     };
     match matches.subcommand_name() {
-        Some("check-config") => return show(&values, &unknown),
+        Some("check-config") => return show(&config, &values, &unknown),
         Some("healthcheck") => return block_on(healthcheck(config.bind_address)),
         _ => {}
     }
@@ -39,7 +44,7 @@ pub fn run() -> ExitCode {
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         // Checked when the settings were.
-        .with_env_filter(EnvFilter::new(&config.log_level))
+        .with_env_filter(EnvFilter::new(format!("{QUIET},{}", config.log_level)))
         .init();
     for name in unknown {
         tracing::warn!(name, "this variable is no setting of this server");
@@ -63,7 +68,15 @@ fn settings(cli: &Cli) -> Result<Settings, Vec<ConfigError>> {
 
 /// The lines of `.env` in the working directory; none when there is no such file.
 fn dotenv() -> Result<BTreeMap<String, String>, ConfigError> {
-    let wrong = |wrong: dotenvy::Error| ConfigError::DotEnv(wrong.to_string());
+    let wrong = |wrong: dotenvy::Error| match wrong {
+        // Its text may be a secret.
+        dotenvy::Error::LineParse(text, _) => {
+            let lines = std::fs::read_to_string(".env").unwrap_or_default();
+            let number = lines.lines().position(|line| line.contains(text.trim())).unwrap_or_default() + 1;
+            ConfigError::DotEnv(format!("line {number} cannot be read; a value with spaces needs quotes"))
+        }
+        other => ConfigError::DotEnv(other.to_string()),
+    };
     match dotenvy::from_path_iter(".env") {
         Ok(lines) => lines.collect::<Result<_, _>>().map_err(wrong),
         Err(missing) if missing.not_found() => Ok(BTreeMap::new()),
@@ -71,12 +84,17 @@ fn dotenv() -> Result<BTreeMap<String, String>, ConfigError> {
     }
 }
 
-fn show(values: &[EffectiveValue], unknown: &[String]) -> ExitCode {
-    let mut text: String = values.iter().map(|value| format!("{value}\n")).collect();
+fn show(config: &Config, values: &[EffectiveValue], unknown: &[String]) -> ExitCode {
+    let text: String = values.iter().map(|value| format!("{value}\n")).collect();
     for name in unknown {
-        text.push_str(&format!("{name} is set and is no setting of this server\n"));
+        complain(&format!("{name} is set and is no setting of this server"));
+    }
+    let key = owner_key::check(config.relay_owner_nsec.as_ref(), Path::new("."));
+    if let Err(wrong) = &key {
+        complain(&format!("error: {wrong}"));
     }
     match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) if key.is_err() => ExitCode::from(BAD_SETTINGS),
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }

@@ -53,6 +53,20 @@ pub fn load_or_create(configured: Option<&OwnerSecret>, folder: &Path) -> Result
     }
 }
 
+/// Whether a start could use the configured key or the one in `folder`; one that is not there yet is made by the start.
+///
+/// # Errors
+/// When the file is needed and cannot be read or understood.
+pub fn check(configured: Option<&OwnerSecret>, folder: &Path) -> Result<(), OwnerKeyError> {
+    if configured.is_some() {
+        return Ok(());
+    }
+    match read(&folder.join(FILE)) {
+        Err(OwnerKeyError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(()),
+        answer => answer.map(drop),
+    }
+}
+
 fn read(path: &Path) -> Result<Keys, OwnerKeyError> {
     let failed = |source| OwnerKeyError::File { path: path.to_owned(), source };
     let text = std::fs::read_to_string(path).map_err(failed)?;

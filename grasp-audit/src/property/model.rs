@@ -240,6 +240,8 @@ struct Family {
     states: BTreeMap<Person, States>,
     hosted: BTreeMap<Person, Hosted>,
     objects: BTreeSet<Object>,
+    /// Some of them came below `/prs/`.
+    contributed: bool,
     /// More that may be here or not. Only while a world is being settled.
     objects_perhaps: BTreeSet<Object>,
     /// The served states of owners whose repository was retired.

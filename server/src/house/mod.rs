@@ -35,6 +35,7 @@ use crate::nip34::{
     ANNOUNCEMENT, Announcement, Coordinate, Identifier, PullRequest, STATE, ServiceDomain, State,
 };
 use crate::promotion::journal::Unfinished;
+use crate::promotion::purge::Shrink;
 use crate::purgatory::unsigned::{Place, Unsigned};
 use crate::purgatory::{Patience, Purgatory};
 use crate::relay::feed::Feed;
@@ -126,7 +127,7 @@ pub struct House {
     /// Retired repositories.
     pub(crate) held: Mutex<HeldIndex>,
     /// Families that are to shrink.
-    pub(crate) shrink: Mutex<BTreeSet<Identifier>>,
+    pub(crate) shrink: Mutex<BTreeMap<Identifier, Shrink>>,
     pub(crate) next_record: AtomicU64,
     pub(crate) upkeep: Semaphore,
     observer: OnceLock<Arc<dyn Observer>>,

@@ -7,6 +7,7 @@ use nostr::filter::{Filter, SingleLetterTag};
 use nostr::key::PublicKey;
 
 use super::journal::{CommitRecord, RepositoryChange};
+use super::purge::Shrink;
 use super::{Settled, settle, wanted};
 use crate::admission::related::Address;
 use crate::admission::{Family, Hosted};
@@ -45,7 +46,7 @@ pub(crate) struct Meeting<'h> {
     /// Served pull requests whose data may be in the family of another identifier that they name.
     pub(super) spreading: BTreeSet<EventId>,
     /// Families that may keep what nobody needs any more.
-    pub(super) shrinking: BTreeSet<Identifier>,
+    pub(super) shrinking: BTreeMap<Identifier, Shrink>,
     /// Changes of `refs/nostr/`: set, or removed.
     nostr: BTreeMap<Coordinate, BTreeMap<RefName, Option<Oid>>>,
 }
@@ -65,7 +66,7 @@ impl<'h> Meeting<'h> {
             unheld: Vec::new(),
             returning: BTreeMap::new(),
             spreading: BTreeSet::new(),
-            shrinking: BTreeSet::new(),
+            shrinking: BTreeMap::new(),
             nostr: BTreeMap::new(),
         }
     }
@@ -235,12 +236,13 @@ impl<'h> Meeting<'h> {
     /// Nobody has a repository of a family any more: it goes, at once if it is empty.
     pub(super) fn leave(&mut self, identifier: Identifier) {
         self.record.repositories.push(RepositoryChange::Leave(identifier.clone()));
-        self.shrink(identifier);
+        let planned = self.house.shrink.lock().get(&identifier).copied();
+        self.shrinking.entry(identifier).or_insert(planned.unwrap_or(Shrink::IfNobodyHasIt));
     }
 
     /// A family may keep what nobody needs any more: that goes when the clock comes round.
     pub(crate) fn shrink(&mut self, identifier: Identifier) {
-        self.shrinking.insert(identifier);
+        self.shrinking.insert(identifier, Shrink::ToWhatIsNeeded);
     }
 
     /// Takes a waiting event out of purgatory.

@@ -7,7 +7,7 @@ mod contributed;
 pub mod crash;
 pub mod journal;
 pub(crate) mod meeting;
-mod purge;
+pub(crate) mod purge;
 mod retire;
 mod run;
 pub mod settle;

@@ -22,12 +22,40 @@ use crate::house::{House, HouseError};
 use crate::nip34::{Coordinate, Identifier, Oid, PullRequest, RefName};
 use crate::store::tables::{Table, Write};
 
+/// How far a family shrinks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shrink {
+    /// To what somebody needs.
+    ToWhatIsNeeded,
+    /// Not at all, unless nobody has a repository of it: then it goes.
+    IfNobodyHasIt,
+}
+
+impl Shrink {
+    const IF_NOBODY: &[u8] = b"if nobody";
+
+    fn read(value: &[u8]) -> Self {
+        if value == Self::IF_NOBODY { Self::IfNobodyHasIt } else { Self::ToWhatIsNeeded }
+    }
+
+    pub(super) fn write(self, family: &Identifier) -> Write {
+        let value = match self {
+            Self::ToWhatIsNeeded => &[][..],
+            Self::IfNobodyHasIt => Self::IF_NOBODY,
+        };
+        Write::put(Table::Shrink, family.as_str(), value)
+    }
+}
+
 impl House {
     /// Reads back which families a stop has kept from shrinking.
     pub(crate) fn load_shrink(&self) -> Result<(), HouseError> {
         let rows = self.tables.all(Table::Shrink)?;
-        let named = |(key, _): &(Vec<u8>, Vec<u8>)| Identifier::new(std::str::from_utf8(key).ok()?).ok();
-        self.shrink.lock().extend(rows.iter().filter_map(named));
+        let read = |(key, value): &(Vec<u8>, Vec<u8>)| {
+            let identifier = Identifier::new(std::str::from_utf8(key).ok()?).ok()?;
+            Some((identifier, Shrink::read(value)))
+        };
+        self.shrink.lock().extend(rows.iter().filter_map(read));
         Ok(())
     }
 
@@ -41,11 +69,12 @@ impl House {
                 self.operate_on(identifiers, move |house| async move { house.purge(&repository, now).await });
             failed = purge.await.err().or(failed);
         }
-        let families: Vec<Identifier> = self.shrink.lock().iter().cloned().collect();
-        for identifier in families.into_iter().filter(|identifier| !self.holds.is_held(identifier)) {
+        let families = self.shrink.lock().clone();
+        for (identifier, extent) in families.into_iter().filter(|(family, _)| !self.holds.is_held(family)) {
             let (identifiers, family) = (BTreeSet::from([identifier.clone()]), identifier.clone());
-            let shrink =
-                self.operate_on(identifiers, move |house| async move { house.shrink_family(&family).await });
+            let shrink = self.operate_on(identifiers, move |house| async move {
+                house.shrink_family(&family, extent).await
+            });
             if let Err(error) = shrink.await {
                 tracing::error!(%identifier, %error, "a family could not be shrunk; the next start tries again");
                 self.shrink.lock().remove(&identifier);
@@ -118,7 +147,7 @@ impl House {
     }
 
     /// The second step: the family keeps what somebody keeps.
-    async fn shrink_family(&self, identifier: &Identifier) -> Result<(), HouseError> {
+    async fn shrink_family(&self, identifier: &Identifier, extent: Shrink) -> Result<(), HouseError> {
         let uploads = self.unsigned.lock().repositories();
         if self.holds.is_held(identifier) || uploads.iter().any(|(_, to)| to.identifier == *identifier) {
             // What is being pushed or waits for its event may be built on what would go.
@@ -127,6 +156,7 @@ impl House {
         let family = self.load(identifier).await?;
         match self.kept(&family)? {
             None => self.families.discard(identifier)?,
+            Some(_) if extent == Shrink::IfNobodyHasIt => {}
             Some(tips) => {
                 // Who holds it may be waiting for the lock that is held here: then it is done the next time.
                 let Ok(_one) = self.upkeep.try_acquire() else { return Ok(()) };

@@ -69,7 +69,7 @@ impl Meeting<'_> {
                 .chain(self.spreading.iter().copied())
                 .map(|id| Write::put(Table::Spread, id.as_bytes(), [])),
         );
-        writes.extend(self.shrinking.iter().map(|family| Write::put(Table::Shrink, family.as_str(), [])));
+        writes.extend(self.shrinking.iter().map(|(family, extent)| extent.write(family)));
         if !self.record.is_empty() {
             let json = serde_json::to_vec(&self.record).map_err(std::io::Error::other)?;
             writes.push(Write::put(Table::Journal, journal_key(RECORD, number), json));

@@ -19,26 +19,40 @@ pub enum FolderError {
          NGIT_GIT_DATA_PATH to another folder, or leave it unset for a temporary one"
     )]
     Precious(PathBuf),
+    /// The databases' folder cannot be made or written.
+    #[error("the folder {0} cannot be used: {1}; set NGIT_RELAY_DATA_PATH to one that this user may write")]
+    Databases(PathBuf, io::Error),
+    /// Another server has the databases open.
+    #[error("{0} is in use by another grasp-server; stop it, or set NGIT_RELAY_DATA_PATH to another folder")]
+    InUse(PathBuf),
 }
 
 /// Says that everything in a git data folder belongs to a run with the memory backend.
 const MARKER: &str = ".grasp/memory";
 
-/// The git data folder, and the temporary one if there is no other.
+/// The git data folder, and the temporary one if there is no other; the databases' folder is locked as long as it lives.
 #[derive(Debug)]
 pub(super) struct Folders {
     git_data: PathBuf,
     _temporary: Option<tempfile::TempDir>,
+    _databases: Option<fs::File>,
 }
 
 impl Folders {
     pub(super) fn prepare(config: &Config) -> Result<Self, FolderError> {
         let unusable = |path: &Path, error| FolderError::Unusable(path.to_owned(), error);
+        let databases = (config.database_backend == Backend::Lmdb)
+            .then(|| occupy_databases(&config.relay_data_path))
+            .transpose()?;
         match &config.git_data_path {
             GitData::Temporary => {
                 let temporary = tempfile::Builder::new().prefix("grasp-server-").tempdir();
                 let temporary = temporary.map_err(|error| unusable(&std::env::temp_dir(), error))?;
-                Ok(Self { git_data: temporary.path().to_owned(), _temporary: Some(temporary) })
+                Ok(Self {
+                    git_data: temporary.path().to_owned(),
+                    _temporary: Some(temporary),
+                    _databases: databases,
+                })
             }
             GitData::Path(path) => {
                 fs::create_dir_all(path).map_err(|error| unusable(path, error))?;
@@ -47,13 +61,26 @@ impl Folders {
                 if config.database_backend == Backend::Memory {
                     clear(&path)?;
                 }
-                Ok(Self { git_data: path, _temporary: None })
+                Ok(Self { git_data: path, _temporary: None, _databases: databases })
             }
         }
     }
 
     pub(super) fn git_data(&self) -> &Path {
         &self.git_data
+    }
+}
+
+/// Makes the databases' folder and takes its lock: two servers would serve each other's events.
+fn occupy_databases(path: &Path) -> Result<fs::File, FolderError> {
+    let failed = |error| FolderError::Databases(path.to_owned(), error);
+    fs::create_dir_all(path).map_err(failed)?;
+    let lock = fs::File::options().create(true).truncate(false).write(true).open(path.join("lock"));
+    let lock = lock.map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(fs::TryLockError::WouldBlock) => Err(FolderError::InUse(path.to_owned())),
+        Err(fs::TryLockError::Error(error)) => Err(failed(error)),
     }
 }
 

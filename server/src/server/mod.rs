@@ -6,6 +6,7 @@ mod folders;
 mod overview;
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nostr::key::Keys;
@@ -47,7 +48,9 @@ use overview::{Outlook, Rooms, Standing};
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {0} (NGIT_BIND_ADDRESS): {1}")]
+    #[error(
+        "cannot listen on {0}: {1}; stop what listens there, or set NGIT_BIND_ADDRESS to another address"
+    )]
     Bind(SocketAddr, std::io::Error),
     /// There is no key for the relay's owner.
     #[error(transparent)]
@@ -56,8 +59,16 @@ pub enum StartError {
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// The event database does not open.
-    #[error("the databases in NGIT_RELAY_DATA_PATH do not open: {0}")]
-    Databases(HouseError),
+    #[error(
+        "the databases in {folder} do not open: {source}; set NGIT_RELAY_DATA_PATH to a folder that this user may write, with \
+         databases of this server or none"
+    )]
+    Databases {
+        /// Where they are.
+        folder: PathBuf,
+        /// What the database said.
+        source: HouseError,
+    },
     /// What is stored cannot be read back.
     #[error(transparent)]
     House(#[from] OpenError),
@@ -95,14 +106,16 @@ impl Server {
     /// # Errors
     /// [`StartError`].
     pub async fn start_at(config: Config, clock: Clock) -> Result<Running, StartError> {
-        let keys = owner_key::load_or_create(config.relay_owner_nsec.as_ref(), std::path::Path::new("."))?;
+        // Before anything is made: a start in vain leaves nothing.
         let failed = |failed| StartError::Bind(config.bind_address, failed);
         let listener = TcpListener::bind(config.bind_address).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
+        let keys = owner_key::load_or_create(config.relay_owner_nsec.as_ref(), Path::new("."))?;
         let service = config.domain_at(bound);
 
         let folders = Folders::prepare(&config)?;
-        let (store, tables) = open_stores(&config).await.map_err(StartError::Databases)?;
+        let unopened = |source| StartError::Databases { folder: config.relay_data_path.clone(), source };
+        let (store, tables) = open_stores(&config).await.map_err(unopened)?;
         let feed = Arc::new(Feed::new(clock.clone()));
         let curation = curation(&config);
         let plan = Plan {

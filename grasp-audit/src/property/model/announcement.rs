@@ -22,7 +22,11 @@ impl World {
         let announced =
             Announced { event: event.clone(), listed, authority: authority.clone(), served: false };
         let judgement = if listed {
-            self.announce_here(announced, project)
+            let judgement = self.announce_here(announced.clone(), project);
+            let without = self.without_unused(project);
+            let others = without.map(|world| world.announce_here(announced, project).alternatives);
+            let others = others.unwrap_or_default().into_iter();
+            others.fold(judgement, |judgement, way| judgement.or(way.reply, way.world))
         } else {
             self.announce_elsewhere(announced, project)
         };

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Event, EventId, Judgement, NostrRefs, Object, Project, Push, Reply, Repo, Row, Says, World, reached,
+    Event, EventId, Family, Judgement, NostrRefs, Object, Project, Push, Reply, Repo, Row, Says, World,
+    reached,
 };
 
 impl Event {
@@ -56,7 +57,7 @@ impl World {
             return Judgement::one(Row::ContributedOther, Reply::Refused, self.clone());
         }
         let mut world = self.clone();
-        world.family_mut(push.to.project).objects.extend(tip.reaches());
+        world.family_mut(push.to.project).takes_contribution(tip);
         world.contributor_mut(push.to).serve(event.id, tip);
         world.serve_pull(event);
         let mut judgement =
@@ -172,16 +173,28 @@ impl World {
         judgement: Judgement,
         judge: impl Fn(&Self) -> Judgement,
     ) -> Judgement {
-        let Some(project) = event.contributes().map(|repo| repo.project) else { return judgement };
-        let mut world = self.clone();
+        let without = event.contributes().and_then(|repo| self.without_unused(repo.project));
+        let others = without.map(|world| judge(&world).alternatives).unwrap_or_default();
+        others.into_iter().fold(judgement, |judgement, way| judgement.or(way.reply, way.world))
+    }
+
+    /// This world without objects that no contributor's ref reaches, where nobody hosts the identifier and there are any.
+    pub(super) fn without_unused(&self, project: Project) -> Option<Self> {
         let shown = self.contributors.iter().filter(|(repo, _)| repo.project == project);
         let used = shown.flat_map(|(_, refs)| reached(refs.served.values())).collect();
-        let family = world.family_mut(project);
-        if !family.hosted.is_empty() || family.objects == used {
-            return judgement;
+        let family = self.family(project)?;
+        if !family.contributed || !family.hosted.is_empty() || family.objects == used {
+            return None;
         }
-        family.objects = used;
-        let others = judge(&world).alternatives.into_iter();
-        others.fold(judgement, |judgement, way| judgement.or(way.reply, way.world))
+        let mut world = self.clone();
+        world.family_mut(project).objects = used;
+        Some(world)
+    }
+}
+
+impl Family {
+    pub(super) fn takes_contribution(&mut self, tip: Object) {
+        self.objects.extend(tip.reaches());
+        self.contributed = true;
     }
 }

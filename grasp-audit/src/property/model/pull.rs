@@ -21,8 +21,8 @@ impl World {
         if !names.iter().any(served) {
             return judgement;
         }
-        let taken = self.with_pull(event);
-        judgement.or(taken.became_of(event), taken)
+        let taken = self.with_pull(event).settled();
+        taken.into_iter().fold(judgement, |judgement, world| judgement.or(world.became_of(event), world))
     }
 
     /// It is accepted: served when its data is here, or was pushed for it before.
@@ -60,7 +60,7 @@ impl World {
             world.take_objects(event, tip);
         }
         for repo in &contributed {
-            world.family_mut(repo.project).objects.extend(tip.reaches());
+            world.family_mut(repo.project).takes_contribution(tip);
         }
         // Where it was pushed to a repository that it does not name, of an identifier that it names.
         for (repo, _) in uploads.iter().filter(|upload| fits_hosted(upload)) {
@@ -91,7 +91,6 @@ impl World {
     fn with_pull(&self, event: &Event) -> Self {
         let mut world = self.clone();
         world.waiting.insert(event.id, event.clone());
-        world.serve_pulls();
         world
     }
 
@@ -136,9 +135,12 @@ impl World {
         let Some(place) = event.contributes() else { return };
         let is_shown = self.contributors.get(&place).is_some_and(|refs| refs.served.contains_key(&event.id));
         let family = self.family_mut(place.project);
-        let into =
-            if hosted.is_empty() || is_shown { &mut family.objects } else { &mut family.objects_perhaps };
-        into.extend(tip.reaches());
+        if hosted.is_empty() || is_shown {
+            family.takes_contribution(tip);
+        } else {
+            family.contributed = true;
+            family.objects_perhaps.extend(tip.reaches());
+        }
     }
 
     /// Pull requests that wait and whose tips are here are served, with their refs.
