@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use grasp_fixtures::Repository;
 use grasp_fixtures::events::{Announcement, State};
@@ -12,7 +13,7 @@ use grasp_server::clock::Clock;
 use grasp_server::git::gate::{Quarantine, RefCommand};
 use grasp_server::git::host::Host;
 use grasp_server::git::{Gate, PushGate};
-use grasp_server::house::{Bounds, House, Plan};
+use grasp_server::house::{Bounds, House, OpenError, Plan};
 use grasp_server::intake::{Answer, Funnel, Intake, Source};
 use grasp_server::nip34::{Coordinate, Identifier, Oid};
 use grasp_server::purgatory::Patience;
@@ -20,6 +21,8 @@ use grasp_server::relay::feed::Feed;
 use grasp_server::store::{EventStore, tables::Tables};
 use nostr::event::Event;
 use nostr::key::Keys;
+
+use crate::instance::{LOOK_AGAIN, WITHIN};
 
 /// Where a house is, and by what rules it lives.
 #[derive(Debug, Clone)]
@@ -95,8 +98,17 @@ impl Home {
             contributions: site.contributions,
             clock: site.clock.clone(),
         };
-        let feed = Arc::new(Feed::new(plan.clock.clone()));
-        let house = House::open(plan, store.clone(), tables, feed).await.unwrap();
+        let deadline = Instant::now() + WITHIN;
+        let house = loop {
+            let feed = Arc::new(Feed::new(plan.clock.clone()));
+            match House::open(plan.clone(), store.clone(), tables.clone(), feed).await {
+                // A child that another test starts has the lock's file open until it has become another program.
+                Err(OpenError::InUse(_)) if Instant::now() < deadline => {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                house => break house.unwrap(),
+            }
+        };
         Self { clock: site.clock.clone(), house, store }
     }
 

@@ -20,9 +20,9 @@ use tempfile::TempDir;
 use crate::process;
 
 /// How long a start, and a graceful stop, may take on a busy machine.
-const WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const WITHIN: Duration = Duration::from_secs(60);
 /// How often a condition is looked at.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Where events are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
