@@ -1,5 +1,8 @@
 //! The command line of the suite: audit, property, replay, snapshot, diff, agree, probe, list, explain.
 
+#[macro_use]
+mod out;
+
 mod command;
 mod progress;
 
@@ -221,7 +224,7 @@ async fn probe_command(args: ProbeArgs) -> Result<ExitCode, String> {
                 2
             }
         };
-        let Some(seconds) = args.watch else {
+        let Some(seconds) = args.watch.filter(|_| !out::is_unread()) else {
             return Ok(ExitCode::from(code));
         };
         tokio::select! {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use grasp_fixtures::null_server::{Manner, NullServer, start};
 use serde_json::Value;
@@ -20,6 +20,15 @@ async fn run(folder: &Path, args: &[&str]) -> Output {
         .output()
         .await
         .unwrap()
+}
+
+/// The same with nobody who reads standard output, as behind `| head` when that has seen enough.
+async fn run_unread(folder: &Path, args: &[&str]) -> Output {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_grasp-audit"));
+    command.args(args).current_dir(folder).stdout(writer).stderr(Stdio::piped()).kill_on_drop(true);
+    command.spawn().unwrap().wait_with_output().await.unwrap()
 }
 
 fn code(output: &Output) -> i32 {
@@ -55,6 +64,23 @@ async fn one_server_gets_every_form_of_report() {
         assert!(read(file).contains(grasp_audit::catalogue::REVISION), "{file} names the catalogue");
         assert!(read(file).contains(env!("CARGO_PKG_VERSION")), "{file} names the suite");
     }
+}
+
+#[tokio::test]
+async fn a_reader_that_has_gone_costs_neither_the_files_nor_the_exit_code() {
+    let (folder, (server, _)) = (tempfile::tempdir().unwrap(), servers().await);
+    let audit = [&["audit", &server.url, "--json", "a.json"], &QUICK[..]].concat();
+    for (args, expected) in [
+        (&["list"][..], 0),
+        (&["explain", "G01/cors/origin"], 0),
+        (&["probe", &server.url, "--watch", "3600"], 0),
+        (&audit, 1),
+    ] {
+        let output = run_unread(folder.path(), args).await;
+        assert_eq!(code(&output), expected, "{args:?}: {}", said(&output));
+        assert!(!said(&output).contains("panicked"), "{args:?}: {}", said(&output));
+    }
+    assert_eq!(json(folder.path(), "a.json")["format"], "grasp-audit/report");
 }
 
 #[tokio::test]
