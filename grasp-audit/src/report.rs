@@ -190,12 +190,14 @@ impl Report {
     }
 
     /// Without a baseline: 0 when every MUST passed or was skipped with a reason, 1 when a MUST failed, 2 when a check
-    /// could not be carried out or nothing was examined. With one, [`Baseline::exit_code`] decides. Hardening changes
-    /// nothing about it.
+    /// could not be carried out or nothing was examined. With one, [`Baseline::exit_code`] decides, if anything was.
+    /// Hardening changes nothing about it.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         if self.checks.is_empty() {
             if self.is_about_conformance() { 2 } else { 0 }
+        } else if self.is_all_skipped() {
+            2
         } else if let Some(baseline) = &self.baseline {
             baseline.exit_code()
         } else if self.totals.failed_must > 0 {
@@ -210,6 +212,11 @@ impl Report {
     /// Whether anything but hostile input was asked for.
     pub(crate) fn is_about_conformance(&self) -> bool {
         !self.checks.is_empty() || self.hardening.is_none()
+    }
+
+    /// Whether there were checks, and none of them proved anything.
+    fn is_all_skipped(&self) -> bool {
+        !self.checks.is_empty() && self.totals.skipped == self.checks.len()
     }
 
     /// Whether [`Report::exit_code`] is 0: something was examined, and what decides holds.
@@ -228,6 +235,12 @@ impl Report {
     pub fn sentence(&self) -> String {
         if !self.is_about_conformance() {
             return "conformance was not examined".to_owned();
+        }
+        if self.is_all_skipped() {
+            return match self.checks.len() {
+                1 => "nothing was examined: the only check was skipped".to_owned(),
+                all => format!("nothing was examined: all {all} checks were skipped"),
+            };
         }
         match (&self.baseline, self.exit_code()) {
             (Some(baseline), 1) => {

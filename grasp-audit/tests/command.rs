@@ -67,6 +67,17 @@ async fn one_server_gets_every_form_of_report() {
 }
 
 #[tokio::test]
+async fn an_audit_that_examined_nothing_is_no_success() {
+    let (folder, (_, server)) = (tempfile::tempdir().unwrap(), servers().await);
+    let output = run(folder.path(), &["audit", &server.url, "--filter", "G05", "--markdown", "a.md"]).await;
+    assert_eq!(code(&output), 2, "{}", said(&output));
+    let text = std::fs::read_to_string(folder.path().join("a.md")).unwrap();
+    for text in [said(&output), text] {
+        assert!(text.contains("nothing was examined: all ") && !text.contains("every MUST"), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_reader_that_has_gone_costs_neither_the_files_nor_the_exit_code() {
     let (folder, (server, _)) = (tempfile::tempdir().unwrap(), servers().await);
     let audit = [&["audit", &server.url, "--json", "a.json"], &QUICK[..]].concat();

@@ -5,8 +5,9 @@
 mod fixed;
 mod hostile;
 
+use grasp_audit::report::Totals;
 use grasp_audit::report::baseline::{Baseline, Kind};
-use grasp_audit::report::comparison::{self, Comparison};
+use grasp_audit::report::comparison::{self, Comparison, Examined};
 use grasp_audit::report::{badge, html, junit, markdown, terminal};
 use grasp_audit::surface::difference::{self, Difference};
 use grasp_audit::{Report, Surface, document, hardening};
@@ -112,6 +113,28 @@ fn hardening_stands_apart_in_every_form_that_people_read() {
     let xml = junit::render(&[&report]).unwrap();
     assert_eq!(xml, junit::render(&[&fixed::other()]).unwrap(), "a pipeline's tests are about conformance");
     assert_eq!((report.exit_code(), badge::render(&report)), (0, badge::render(&fixed::other())));
+}
+
+#[test]
+fn what_was_skipped_as_a_whole_is_no_verdict_in_any_form() {
+    let skipped = |names: &[(&str, &str)]| {
+        let report = ended(names);
+        Report { totals: Totals { skipped: names.len(), ..Totals::default() }, baseline: None, ..report }
+    };
+    let report = skipped(&[("a", "skip"), ("b", "skip")]);
+    let sentence = "nothing was examined: all 2 checks were skipped";
+    assert_eq!((report.exit_code(), report.holds(), report.sentence().as_str()), (2, false, sentence));
+    assert!(terminal::render(&report, true).ends_with(&format!("\x1b[31m{sentence}\x1b[0m\n")));
+    let text = markdown::render(&report);
+    assert!(text.contains(&format!("⚠️ **{sentence}**")) && !text.contains('✅'), "{text}");
+    let page = html::render(&report);
+    assert!(page.contains(r#"class="summary error""#) && page.contains(&sentence[1..]), "{page}");
+    let compared = Comparison::of(&[Examined::Report(report.clone())], fixed::BEGUN);
+    assert_eq!((compared.servers[0].exit_code, compared.exit_code()), (2, 2));
+    let baseline = Some(Baseline::between(&report, &report));
+    let beside = Report { baseline, ..report };
+    assert_eq!((beside.exit_code(), beside.sentence().as_str()), (2, sentence));
+    assert_eq!(skipped(&[("a", "skip")]).sentence(), "nothing was examined: the only check was skipped");
 }
 
 #[test]
