@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod diff;
 pub(crate) mod guest;
 pub(crate) mod hardening;
+pub(crate) mod outputs;
 pub(crate) mod peers;
 pub(crate) mod property;
 pub(crate) mod replay;

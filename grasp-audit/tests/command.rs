@@ -78,6 +78,35 @@ async fn an_audit_that_examined_nothing_is_no_success() {
 }
 
 #[tokio::test]
+async fn a_file_that_cannot_be_written_is_told_before_anything_is_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let (audit, two) = (["audit", "127.0.0.1:1"], ["audit", "127.0.0.1:1", "127.0.0.1:2"]);
+    for (command, args, expected) in [
+        (&audit[..], &["--json", "no/a"][..], "--json: no/a cannot be written: No such file"),
+        (&audit, &["--json", "a.json", "--junit", "no/a"], "--junit: no/a cannot be written"),
+        (&audit, &["--markdown", "."], "--markdown: . cannot be written: Is a directory"),
+        (&audit, &["--html", "no/a"], "--html: no/a"),
+        (&audit, &["--badge", "no/a"], "--badge: no/a"),
+        (&audit, &["--json", "a", "--html", "./a"], "--json and --html both write ./a"),
+        (&two, &["--json", "a.x", "--html", "a.x"], "--json and --html both write a.x"),
+        (&two, &["--badge", "no/a.svg"], "--badge: no/a.127.0.0.1-1.svg"),
+        (&["snapshot", "127.0.0.1:1"], &["--out", "no/a"], "--out: no/a"),
+        (&["property", "127.0.0.1:1"], &["--json", "no/a"], "--json: no/a"),
+        (&["property", "127.0.0.1:1"], &["--out", "no/a"], "--out: no/a"),
+        (&["property", "127.0.0.1:1"], &["--out", "a", "--json", "a"], "--out and --json both write a"),
+        (&["agree", "127.0.0.1:1", "127.0.0.1:2"], &["--json", "no/a"], "--json: no/a"),
+        (&["diff", "127.0.0.1:1", "127.0.0.1:2"], &["--html", "no/a"], "--html: no/a"),
+    ] {
+        // nobody listens there, and nobody is asked
+        let output = run(folder.path(), &[command, args].concat()).await;
+        assert_eq!(code(&output), 2, "{}", said(&output));
+        assert!(said(&output).contains(expected), "{expected}: {}", said(&output));
+        assert!(!said(&output).contains("cannot be reached"), "{}", said(&output));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{args:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_reader_that_has_gone_costs_neither_the_files_nor_the_exit_code() {
     let (folder, (server, _)) = (tempfile::tempdir().unwrap(), servers().await);
     let audit = [&["audit", &server.url, "--json", "a.json"], &QUICK[..]].concat();

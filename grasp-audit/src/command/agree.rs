@@ -12,6 +12,7 @@ use grasp_audit::target::Target;
 use grasp_audit::target::patience::Patience;
 use grasp_audit::target::url::ServiceUrl;
 
+use super::outputs::Outputs;
 use super::reports::write;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -56,6 +57,7 @@ pub(crate) async fn run(args: AgreeArgs) -> Result<ExitCode, String> {
     if let Some(twice) = twice(&given) {
         return Err(format!("{twice} is named twice; give each server once"));
     }
+    Outputs::default().and("--json", args.json.as_ref()).check()?;
     let mut servers = Vec::new();
     for (name, url) in given {
         let target = Target::discover(url, ca.clone()).await.map_err(|error| error.to_string())?;

@@ -21,6 +21,7 @@ pub(crate) async fn run(
 ) -> Result<ExitCode, String> {
     check(urls)?;
     let baseline = files.baseline(urls.len())?;
+    files.check(urls)?;
     // Asked before anything is sent, so that nobody has to wait for the question.
     let hostile = hardening.agreed(urls, options)?;
     if let [url] = urls {

@@ -14,6 +14,7 @@ use grasp_audit::target::Target;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use super::outputs::Outputs;
 use super::server::{ServerArgs, is_here};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -78,6 +79,7 @@ pub(crate) struct PropertyArgs {
 }
 
 pub(crate) async fn run(args: PropertyArgs) -> Result<ExitCode, String> {
+    Outputs::default().and("--out", Some(&args.out)).and("--json", args.json.as_ref()).check()?;
     let target = args.server.reach(&args.url).await?;
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let telling = args.server.telling(&target, seed, args.sync)?;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::guest::{Guest, recorded};
+use super::outputs::Outputs;
 use super::reports::write;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -31,6 +32,7 @@ pub(crate) struct SnapshotArgs {
 }
 
 pub(crate) async fn run(args: SnapshotArgs) -> Result<ExitCode, String> {
+    Outputs::default().and("--out", args.out.as_ref()).check()?;
     let surface = recorded(&args.url, &args.guest.options()?).await?;
     let json = surface.to_json().map_err(|error| error.to_string())?;
     match &args.out {
