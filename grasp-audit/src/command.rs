@@ -12,3 +12,4 @@ pub(crate) mod replay;
 pub(crate) mod reports;
 pub(crate) mod server;
 pub(crate) mod snapshot;
+pub(crate) mod values;

@@ -18,6 +18,8 @@ use grasp_audit::target::patience::Patience;
 use grasp_audit::{Check, Options, Suite, hardening, probe, specs};
 use nostr::key::Keys;
 
+use self::command::values;
+
 const EXAMPLES: &str = "\
 Examples:
   grasp-audit audit ws://127.0.0.1:7334                 examine a server on this machine
@@ -95,7 +97,7 @@ struct AuditArgs {
     #[arg(required_unless_present_any = ["list", "explain"], value_name = "URL")]
     urls: Vec<String>,
     /// Checks at the same time
-    #[arg(long, default_value_t = 4, value_name = "N")]
+    #[arg(long, default_value = "4", value_name = "N", value_parser = values::at_least_one::<usize>)]
     jobs: usize,
     /// Only checks whose id holds this, or matches it as a pattern with *
     #[arg(long, value_name = "TEXT")]
@@ -110,7 +112,7 @@ struct AuditArgs {
     #[arg(long, env = "GRASP_AUDIT_NSEC", hide_env_values = true)]
     nsec: Option<String>,
     /// Repository identifiers begin with this
-    #[arg(long, default_value = "grasp-audit", value_name = "PREFIX")]
+    #[arg(long, default_value = "grasp-audit", value_name = "PREFIX", value_parser = values::prefix)]
     identifier_prefix: String,
     /// PEM file with further root certificates
     #[arg(long, value_name = "FILE")]
@@ -125,11 +127,11 @@ struct AuditArgs {
     #[arg(long, default_value_t = 1200, value_name = "SECS")]
     nostr_ref_expiry: u64,
     /// An identifier that the server archives whoever owns the repository (GRASP-05); not needed where it archives all
-    #[arg(long, value_name = "IDENTIFIER")]
+    #[arg(long, value_name = "IDENTIFIER", value_parser = values::identifier)]
     archived: Option<String>,
     /// Multiply every wait by this: more than 1 for a slow or distant server
-    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
-    patience: f64,
+    #[arg(long, default_value = "1", value_name = "FACTOR", value_parser = values::patience, allow_negative_numbers = true)]
+    patience: Patience,
     /// Leave on the server what was published
     #[arg(long)]
     no_cleanup: bool,
@@ -146,7 +148,7 @@ struct ProbeArgs {
     /// ws(s)://host[:port], http(s)://host[:port] or host[:port]
     url: String,
     /// Again and again, every SECS seconds
-    #[arg(long, value_name = "SECS", num_args = 0..=1, default_missing_value = "30")]
+    #[arg(long, value_name = "SECS", num_args = 0..=1, default_missing_value = "30", value_parser = values::at_least_one::<u64>)]
     watch: Option<u64>,
     /// PEM file with further root certificates
     #[arg(long, value_name = "FILE")]
@@ -180,7 +182,7 @@ async fn audit(args: AuditArgs) -> Result<ExitCode, String> {
         return Ok(list(args.filter));
     }
     let options = Options {
-        jobs: args.jobs.max(1),
+        jobs: args.jobs,
         filter: args.filter.clone(),
         owner: args.nsec.as_deref().map(parse_key).transpose()?,
         identifier_prefix: args.identifier_prefix,
@@ -191,7 +193,7 @@ async fn audit(args: AuditArgs) -> Result<ExitCode, String> {
             nostr_ref: Duration::from_secs(args.nostr_ref_expiry),
         },
         cleanup: !args.no_cleanup,
-        patience: Patience::new(args.patience),
+        patience: args.patience,
         peers: args.peers.address()?,
         archived: args.archived,
     };
@@ -228,7 +230,7 @@ async fn probe_command(args: ProbeArgs) -> Result<ExitCode, String> {
             return Ok(ExitCode::from(code));
         };
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(seconds.max(1))) => println!(),
+            () = tokio::time::sleep(Duration::from_secs(seconds)) => println!(),
             _ = tokio::signal::ctrl_c() => return Ok(ExitCode::from(code)),
         }
     }

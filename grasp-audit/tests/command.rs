@@ -107,6 +107,37 @@ async fn a_file_that_cannot_be_written_is_told_before_anything_is_sent() {
 }
 
 #[tokio::test]
+async fn an_impossible_value_is_told_with_its_option_before_anything_is_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let long = "x".repeat(101);
+    for (command, option, value, range) in [
+        ("audit", "--identifier-prefix", "a/b", "no `/`"),
+        ("property", "--identifier-prefix", &long, "1 to 100 bytes"),
+        ("snapshot", "--identifier-prefix", "", "1 to 100 bytes"),
+        ("audit", "--archived", "..", "is a path"),
+        ("audit", "--peer-bind", &taken, "in use"),
+        ("property", "--peer-bind", &taken, "in use"),
+        ("audit", "--jobs", "0", "1 or more"),
+        ("property", "--jobs", "0", "1 or more"),
+        ("property", "--cases", "0", "1 or more"),
+        ("property", "--settles", "-1", "2.5"),
+        ("probe", "--watch", "0", "1 or more"),
+        ("audit", "--patience", "0", "0.01 to 100"),
+        ("audit", "--patience", "nan", "0.01 to 100"),
+        ("snapshot", "--patience", "-1", "0.01 to 100"),
+        ("property", "--patience", "101", "0.01 to 100"),
+    ] {
+        // nobody listens there, and nobody is asked
+        let output = run(folder.path(), &[command, "127.0.0.1:1", option, value]).await;
+        assert_eq!(code(&output), 2, "{option} {value}: {}", said(&output));
+        assert!(said(&output).contains(option) && said(&output).contains(range), "{}", said(&output));
+        assert!(!said(&output).contains("cannot be reached"), "{}", said(&output));
+    }
+}
+
+#[tokio::test]
 async fn a_reader_that_has_gone_costs_neither_the_files_nor_the_exit_code() {
     let (folder, (server, _)) = (tempfile::tempdir().unwrap(), servers().await);
     let audit = [&["audit", &server.url, "--json", "a.json"], &QUICK[..]].concat();

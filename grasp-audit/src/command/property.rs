@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::outputs::Outputs;
 use super::server::{ServerArgs, is_here};
+use super::values;
 
 pub(crate) const EXAMPLES: &str = "\
 Generates stories: a few people announce repositories, publish states, push, open pull requests, delete. After every
@@ -48,7 +49,7 @@ pub(crate) struct PropertyArgs {
     #[arg(long)]
     sync: bool,
     /// How many stories [default: 100, with --sync 40]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::at_least_one::<u64>)]
     cases: Option<u64>,
     /// Which stories: the same seed, the same stories [default: a random one, which is told]
     #[arg(long, value_name = "S")]
@@ -57,7 +58,7 @@ pub(crate) struct PropertyArgs {
     #[arg(long, default_value_t = 0, value_name = "N")]
     first: u64,
     /// Stories at the same time [default: 4 on loopback, 1 elsewhere]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::at_least_one::<usize>)]
     jobs: Option<usize>,
     /// Steps a story may have [default: 12, with --sync 8]
     #[arg(long, value_name = "MAX", value_parser = clap::value_parser!(u16).range(1..=60))]
