@@ -48,15 +48,40 @@ pub struct Totals {
 pub struct Cleanup {
     /// How many were taken by the server.
     pub published: usize,
-    /// How many of them it was asked to delete, successfully.
+    /// How many of them it was asked to delete at the end, successfully. A check may have deleted others itself.
     pub deleted: usize,
+    /// How many it serves afterwards, asked by their ids; where it did not answer, how many were not deleted.
+    #[serde(default)]
+    pub left: usize,
 }
 
 impl Cleanup {
     /// Nothing deleted yet.
     #[must_use]
-    pub fn left(published: usize) -> Self {
-        Self { published, deleted: 0 }
+    pub const fn untouched(published: usize) -> Self {
+        Self { published, deleted: 0, left: published }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            published: self.published + other.published,
+            deleted: self.deleted + other.deleted,
+            left: self.left + other.left,
+        }
+    }
+
+    /// What is left, in words: `published 3 events; besides deletion requests (NIP-09), 1 is still served`.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let events = if self.published == 1 { "event" } else { "events" };
+        let left = match self.left {
+            0 => "none is still served".to_owned(),
+            1 => "1 is still served".to_owned(),
+            left => format!("{left} are still served"),
+        };
+        format!("published {} {events}; besides deletion requests (NIP-09), {left}", self.published)
     }
 }
 
@@ -257,13 +282,10 @@ impl Report {
         }
     }
 
-    /// How many events were taken by the server, and how many of them deleted again.
+    /// What became of the events that the checks published, together.
     #[must_use]
     pub fn cleanup(&self) -> Cleanup {
-        self.checks.iter().fold(Cleanup::default(), |sum, check| Cleanup {
-            published: sum.published + check.cleanup.published,
-            deleted: sum.deleted + check.cleanup.deleted,
-        })
+        self.checks.iter().fold(Cleanup::default(), |sum, check| sum.and(check.cleanup))
     }
 
     /// The whole report as JSON.

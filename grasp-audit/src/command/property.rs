@@ -180,8 +180,7 @@ fn report(findings: &Findings, plan: &Plan, rows: &[Row]) -> String {
             text.push_str(&format!("  one of them: {why}\n"));
         }
     }
-    let (published, deleted) = findings.published;
-    text.push_str(&format!("published {published} events, {deleted} of them deleted again (NIP-09)\n"));
+    text.push_str(&format!("{}\n", findings.cleanup.sentence()));
     match &findings.failure {
         None if findings.held > 0 => text.push_str("every story that was told to its end holds\n"),
         None => text.push_str("no story was told to its end\n"),
@@ -234,8 +233,9 @@ fn as_json(findings: &Findings, plan: &Plan, rows: &[Row]) -> serde_json::Value 
         "limited": findings.limited.0,
         "not_carried_out": findings.not_carried_out.0,
         "duration_ms": findings.elapsed.as_millis(),
-        "published": findings.published.0,
-        "deleted": findings.published.1,
+        "published": findings.cleanup.published,
+        "deleted": findings.cleanup.deleted,
+        "left": findings.cleanup.left,
         "rows": rows.collect::<Vec<_>>(),
         "failure": findings.failure.as_ref().map(|failure| json!({
             "story": failure.record,

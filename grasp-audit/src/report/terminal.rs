@@ -204,10 +204,7 @@ impl Page {
             totals.errors,
         ));
         if cleanup.published > 0 {
-            self.line(&format!(
-                "published {} events, {} of them deleted again (NIP-09)",
-                cleanup.published, cleanup.deleted
-            ));
+            self.line(&cleanup.sentence());
         }
         if let Some(baseline) = &report.baseline {
             self.baseline(baseline);
