@@ -64,6 +64,16 @@ fn junit_shows_it() {
 }
 
 #[test]
+fn the_tests_of_junit_have_the_same_names_in_every_run() {
+    let (one, later) = (fixed::other(), Report { started: fixed::BEGUN + 86_400, ..fixed::other() });
+    let (one, later) = (junit::render(&[&one]).unwrap(), junit::render(&[&later]).unwrap());
+    assert!(one.contains(r#"<property name="url" value="http://127.0.0.1:7334"/>"#), "{one}");
+    assert_ne!(one, later);
+    assert_eq!(one, later.replace("2026-11-25T09:30", "2026-11-24T09:30"), "only the time is another");
+    assert!(one.contains(r#"<testsuites name="grasp-audit" "#), "{one}");
+}
+
+#[test]
 fn junit_of_several_servers_tells_them_apart() {
     let (one, other) = (fixed::report(), fixed::other());
     let xml = junit::render(&[&one, &other]).unwrap();
