@@ -135,6 +135,9 @@ struct AuditArgs {
     /// Leave on the server what was published
     #[arg(long)]
     no_cleanup: bool,
+    /// No line for what passed: only failures, remarks, the reasons for skips, and the totals
+    #[arg(long, short)]
+    quiet: bool,
     #[command(flatten)]
     peers: command::peers::PeerArgs,
     #[command(flatten)]
@@ -203,7 +206,7 @@ async fn audit(args: AuditArgs) -> Result<ExitCode, String> {
             "no check matches {filter:?}; `grasp-audit list` shows all (H/… are cases of --hardening)"
         ));
     }
-    command::audit::run(&args.urls, &options, &args.reports, &args.hardening).await
+    command::audit::run(&args.urls, &options, &args.reports, &args.hardening, args.quiet).await
 }
 
 async fn probe_command(args: ProbeArgs) -> Result<ExitCode, String> {

@@ -138,6 +138,21 @@ async fn an_impossible_value_is_told_with_its_option_before_anything_is_sent() {
 }
 
 #[tokio::test]
+async fn a_quiet_audit_has_no_line_for_what_passed() {
+    let (folder, (server, _)) = (tempfile::tempdir().unwrap(), servers().await);
+    let args = ["audit", &server.url, "--filter", "G01/nip11"];
+    let loud = run(folder.path(), &args).await;
+    let quiet = run(folder.path(), &[&args[..], &["--quiet"]].concat()).await;
+    assert_eq!((code(&loud), code(&quiet)), (1, 1));
+    let passed = |output: &Output| said(output).lines().any(|line| line.trim_start().starts_with("pass "));
+    assert!(passed(&loud) && !passed(&quiet), "{}", said(&quiet));
+    for text in ["FAIL G01/nip11/", "expected: ", " passed, ", "a MUST does not hold"] {
+        assert!(said(&quiet).contains(text), "{text}: {}", said(&quiet));
+    }
+    assert_eq!(String::from_utf8_lossy(&quiet.stderr), "");
+}
+
+#[tokio::test]
 async fn a_reader_that_has_gone_costs_neither_the_files_nor_the_exit_code() {
     let (folder, (server, _)) = (tempfile::tempdir().unwrap(), servers().await);
     let audit = [&["audit", &server.url, "--json", "a.json"], &QUICK[..]].concat();

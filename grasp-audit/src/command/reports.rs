@@ -70,10 +70,16 @@ impl ReportFiles {
     }
 
     /// Prints the report of one server and writes its files.
-    pub(crate) fn write_one(&self, report: &mut Report, baseline: Option<&Report>) -> Result<(), String> {
+    pub(crate) fn write_one(
+        &self,
+        report: &mut Report,
+        baseline: Option<&Report>,
+        quiet: bool,
+    ) -> Result<(), String> {
         report.baseline = baseline.map(|baseline| Baseline::between(baseline, report));
         if !report.checks.is_empty() {
-            print!("{}", terminal::render(report, takes_colour()));
+            let render = if quiet { terminal::render_brief } else { terminal::render };
+            print!("{}", render(report, takes_colour()));
         }
         if let Some(hardening) = &report.hardening {
             print!("{}", hardening::terminal::render(hardening, takes_colour()));

@@ -63,11 +63,7 @@ impl Paint {
 /// The report as text; `colour` adds terminal colours.
 #[must_use]
 pub fn render(report: &Report, colour: bool) -> String {
-    let mut page = Page { text: String::new(), paint: Paint(colour) };
-    let server = if report.server.is_empty() { "no name".to_owned() } else { in_a_line(&report.server) };
-    page.line(&format!("GRASP audit of {} ({server})", report.url));
-    let made = minute(report.started);
-    page.line(&format!("suite {}, catalogue {}, begun {made}", report.suite, report.catalogue));
+    let mut page = Page::of(report, colour);
     for section in outline(report) {
         page.line(&format!("\n{}  {}", in_a_line(section.id), section.heading));
         for row in section.rows {
@@ -77,6 +73,17 @@ pub fn render(report: &Report, colour: bool) -> String {
             }
         }
     }
+    page.failures(report);
+    page.summary(report);
+    page.text
+}
+
+/// The same without a line for what passed: remarks, skips by their reason, failures, the summary.
+#[must_use]
+pub fn render_brief(report: &Report, colour: bool) -> String {
+    let mut page = Page::of(report, colour);
+    page.remarks(report);
+    page.skips(report);
     page.failures(report);
     page.summary(report);
     page.text
@@ -125,6 +132,16 @@ struct Page {
 }
 
 impl Page {
+    /// With the lines that say what the report is about.
+    fn of(report: &Report, colour: bool) -> Self {
+        let mut page = Self { text: String::new(), paint: Paint(colour) };
+        let server = if report.server.is_empty() { "no name".to_owned() } else { in_a_line(&report.server) };
+        page.line(&format!("GRASP audit of {} ({server})", report.url));
+        let made = minute(report.started);
+        page.line(&format!("suite {}, catalogue {}, begun {made}", report.suite, report.catalogue));
+        page
+    }
+
     fn line(&mut self, text: &str) {
         self.text.push_str(text);
         self.text.push('\n');
@@ -138,6 +155,38 @@ impl Page {
         self.line(&format!("    {}  {}", self.mark(check), in_a_line(&check.title)));
         if let Verdict::Skip { why: remark } | Verdict::Warn { text: remark } = &check.verdict {
             self.line(&format!("          {}", in_a_line(remark)));
+        }
+    }
+
+    fn remarks(&mut self, report: &Report) {
+        for check in &report.checks {
+            let Verdict::Warn { text } = &check.verdict else { continue };
+            self.line(&format!("\n{} {} ({})", self.mark(check), in_a_line(&check.id), check.level));
+            self.line(&format!("  {}\n  {}", in_a_line(&check.title), in_a_line(text)));
+        }
+    }
+
+    /// The reasons for which checks were skipped, the most frequent first; what is alone with its reason is named.
+    fn skips(&mut self, report: &Report) {
+        let mut reasons: Vec<(&str, Vec<&CheckReport>)> = Vec::new();
+        for check in &report.checks {
+            let Verdict::Skip { why } = &check.verdict else { continue };
+            match reasons.iter_mut().find(|(known, _)| known == why) {
+                Some((_, checks)) => checks.push(check),
+                None => reasons.push((why, vec![check])),
+            }
+        }
+        if reasons.is_empty() {
+            return;
+        }
+        reasons.sort_by_key(|(_, checks)| std::cmp::Reverse(checks.len()));
+        self.line(&format!("\n{}", self.paint.odd("skipped")));
+        for (why, checks) in reasons {
+            let name = match checks[..] {
+                [check] => format!("{}: ", in_a_line(&check.id)),
+                _ => String::new(),
+            };
+            self.line(&format!("{:>5}  {name}{}", checks.len(), in_a_line(why)));
         }
     }
 

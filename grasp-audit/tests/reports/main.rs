@@ -25,6 +25,15 @@ fn the_terminal_shows_it() {
 }
 
 #[test]
+fn the_terminal_shows_it_in_brief() {
+    let mut report = fixed::report();
+    let skipped = |name| fixed::ended(name, "skip");
+    report.checks.extend([skipped("a"), skipped("b")]);
+    report.totals.skipped += 2;
+    insta::assert_snapshot!(terminal::render_brief(&report, false));
+}
+
+#[test]
 fn colours_are_all_that_colours_add() {
     let (plain, coloured) =
         (terminal::render(&fixed::report(), false), terminal::render(&fixed::report(), true));
