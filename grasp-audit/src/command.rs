@@ -2,6 +2,7 @@
 
 pub(crate) mod agree;
 pub(crate) mod audit;
+pub(crate) mod catalogue;
 pub(crate) mod diff;
 pub(crate) mod guest;
 pub(crate) mod hardening;

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use grasp_audit::counted::counted;
 use grasp_audit::hardening::report::CaseReport;
 use grasp_audit::hardening::{Case, Grade};
 use grasp_audit::report::CheckReport;
@@ -31,7 +32,7 @@ impl Progress for Shown {
         match &self.bar {
             Some(bar) => bar.set_length(checks as u64),
             None if self.quiet => {}
-            None => eprintln!("{checks} checks"),
+            None => eprintln!("{}", counted(checks, "check")),
         }
     }
 

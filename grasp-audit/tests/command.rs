@@ -153,6 +153,64 @@ async fn a_quiet_audit_has_no_line_for_what_passed() {
 }
 
 #[tokio::test]
+async fn what_is_asked_for_and_is_not_there_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    for args in [&["list", "--filter", "nope"][..], &["audit", "--list", "--filter", "nope"]] {
+        let output = run(folder.path(), args).await;
+        assert_eq!(code(&output), 2, "{args:?}: {}", said(&output));
+        assert!(said(&output).contains("no check matches \"nope\""), "{}", said(&output));
+    }
+    for id in ["nope", "G0", "H/nope", "G01/cors/nope", ""] {
+        let output = run(folder.path(), &["explain", id]).await;
+        assert!(code(&output) == 2 && said(&output).contains("is neither"), "{id}: {}", said(&output));
+    }
+    let output = run(folder.path(), &["list", "--filter", "H/git"]).await;
+    assert!(code(&output) == 0 && said(&output).contains("H/git/"), "{}", said(&output));
+}
+
+#[tokio::test]
+async fn sections_are_explained_and_so_is_what_no_check_examines() {
+    let folder = tempfile::tempdir().unwrap();
+    for (id, there, not_there) in [
+        ("G02/sync/daily", "No check examines it: it takes a day", "Examined by"),
+        ("G01/cors/options/root", "Examined by:\n  G01/cors/options/", "No check"),
+        ("G01", "\n  MUST   G01/cors/options (", "G02/"),
+        ("G01/cors/", "G01/cors  Core service: CORS on every response\n  MUST   G01/cors/", "G01/git/"),
+        ("G02/sync", "seed   G02/sync/daily (0 checks)", "G02/events/"),
+        ("H", "H/relay/", "G01/"),
+        ("H/git", "H/git (--hardening)", "H/relay/"),
+    ] {
+        let output = run(folder.path(), &["explain", id]).await;
+        assert_eq!(code(&output), 0, "{id}: {}", said(&output));
+        assert!(said(&output).contains(there), "{id}: {}", said(&output));
+        assert!(!said(&output).contains(not_there), "{id}: {}", said(&output));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_blamed_on_what_named_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), &["audit", "127.0.0.1:1", "--nsec", "xyz"]).await;
+    assert!(code(&output) == 2 && said(&output).contains("--nsec is no secret key"), "{}", said(&output));
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_grasp-audit"));
+    let output =
+        command.args(["audit", "127.0.0.1:1"]).env("GRASP_AUDIT_NSEC", "xyz").output().await.unwrap();
+    let expected = "the variable GRASP_AUDIT_NSEC is no secret key";
+    assert!(code(&output) == 2 && said(&output).contains(expected), "{}", said(&output));
+}
+
+#[tokio::test]
+async fn every_command_tells_how_it_ends_and_shows_examples() {
+    let folder = tempfile::tempdir().unwrap();
+    let commands = ["audit", "property", "replay", "snapshot", "diff", "agree", "probe", "list", "explain"];
+    for command in commands {
+        let help = said(&run(folder.path(), &[command, "--help"]).await);
+        assert!(help.contains(&format!("\n  grasp-audit {command} ")), "{command}: {help}");
+        assert!(help.contains("Exit code: 0"), "{command}: {help}");
+    }
+}
+
+#[tokio::test]
 async fn a_reader_that_has_gone_costs_neither_the_files_nor_the_exit_code() {
     let (folder, (server, _)) = (tempfile::tempdir().unwrap(), servers().await);
     let audit = [&["audit", &server.url, "--json", "a.json"], &QUICK[..]].concat();
@@ -280,7 +338,7 @@ async fn hardening_explains_itself_and_refuses_where_nobody_can_confirm() {
     let output = run(folder.path(), &args).await;
     assert_eq!(code(&output), 2, "{}", said(&output));
     for text in
-        ["1 cases, one after the other", "a server that is yours", "--i-have-permission", "nothing was sent"]
+        ["1 case, one after the other", "a server that is yours", "--i-have-permission", "nothing was sent"]
     {
         assert!(said(&output).contains(text), "{text}: {}", said(&output));
     }

@@ -19,11 +19,11 @@ use super::server::{ServerArgs, is_here};
 use super::values;
 
 pub(crate) const EXAMPLES: &str = "\
-Generates stories: a few people announce repositories, publish states, push, open pull requests, delete. After every
-step the server's answer and everything it shows (events, refs, HEAD) is held against a reference model of the
-specification's decision table. A story that fails is made as short as possible, told in words, and written to a file.
-With --sync, things happen at the server and at a peer that the auditor plays; in the end the server has to show what the
-two had together.
+Generates stories: a few people announce repositories, publish states, push, open pull requests, delete. After every \
+step the server's answer and everything it shows (events, refs, HEAD) is held against a reference model of the \
+specification's decision table. A story that fails is made as short as possible, told in words, and written to a file. \
+With --sync, things happen at the server and at a peer that the auditor plays; in the end the server has to show what \
+the two had together.
 
 Examples:
   grasp-audit property ws://127.0.0.1:7334                          100 stories

@@ -14,9 +14,9 @@ Examples:
   grasp-audit snapshot 127.0.0.1:7334 --out before.json
   grasp-audit diff before.json 127.0.0.1:7334           has anything changed since?
 
-What varies (ids, dates, ports, our own names) is replaced by a name in angle brackets: two snapshots of a server that has
-not changed are the same bytes. It publishes a few dozen events, pushes to a few repositories of its own, and deletes
-them at the end.
+What varies (ids, dates, ports, our own names) is replaced by a name in angle brackets: two snapshots of a server that \
+has not changed are the same bytes. It publishes a few dozen events, pushes to a few repositories of its own, and \
+deletes them at the end.
 
 Exit code: 0 written, 2 it could not be.";
 

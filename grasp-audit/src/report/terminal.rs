@@ -8,6 +8,7 @@ use super::outline::outline;
 use super::{CheckReport, Report};
 use crate::calendar::{minute, span};
 use crate::check::Verdict;
+use crate::counted::counted;
 use crate::escape::{in_a_line, visible};
 use crate::target::transcript::{Direction, Entry};
 
@@ -233,8 +234,8 @@ impl Page {
         }
         if baseline.not_asked > 0 {
             self.line(&format!(
-                "  {} checks of the baseline were not asked for (--filter)",
-                baseline.not_asked
+                "  of the baseline, {} not asked for (--filter)",
+                counted(baseline.not_asked, "check")
             ));
         }
     }
@@ -242,8 +243,8 @@ impl Page {
     fn summary(&mut self, report: &Report) {
         let (totals, cleanup) = (&report.totals, report.cleanup());
         self.line(&format!(
-            "\n{} checks in {}: {} passed, {} failed a MUST, {} failed something weaker, {} skipped, {} with a remark, {} could not be carried out",
-            report.checks.len(),
+            "\n{} in {}: {} passed, {} failed a MUST, {} failed something weaker, {} skipped, {} with a remark, {} could not be carried out",
+            counted(report.checks.len(), "check"),
             span(report.duration_ms),
             totals.passed,
             totals.failed_must,
