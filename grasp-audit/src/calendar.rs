@@ -18,6 +18,13 @@ pub fn minute(unix: u64) -> String {
     }
 }
 
+/// `2026-11-24T09:30:00+00:00`, for programs; none where no calendar reaches.
+#[must_use]
+pub fn rfc3339(unix: u64) -> Option<String> {
+    let at = OffsetDateTime::from_unix_timestamp(i64::try_from(unix).ok()?).ok()?;
+    Some(format!("{}T{:02}:{:02}:{:02}+00:00", at.date(), at.hour(), at.minute(), at.second()))
+}
+
 /// `850 ms`, `14.9 s`, `2 min 5 s`.
 #[must_use]
 pub fn span(milliseconds: u64) -> String {
@@ -30,12 +37,15 @@ pub fn span(milliseconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
     fn times_are_written_for_people() {
         assert_eq!(minute(1_795_512_600), "2026-11-24 09:30 UTC");
         assert_eq!(minute(u64::MAX), format!("{} s after 1970", u64::MAX));
+        assert_eq!(rfc3339(1_795_512_607).unwrap(), "2026-11-24T09:30:07+00:00");
+        assert_eq!(rfc3339(u64::MAX), None);
         assert_eq!([850, 14_960, 125_000].map(span), ["850 ms", "14.9 s", "2 min 5 s"]);
     }
 }

@@ -26,6 +26,7 @@ pub mod calendar;
 pub mod catalogue;
 pub mod check;
 pub mod context;
+pub mod counted;
 pub mod document;
 pub mod escape;
 pub mod hardening;

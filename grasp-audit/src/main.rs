@@ -1,5 +1,8 @@
 //! The command line of the suite: audit, property, replay, snapshot, diff, agree, probe, list, explain.
 
+#[macro_use]
+mod out;
+
 mod command;
 mod progress;
 
@@ -9,11 +12,13 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use grasp_audit::catalogue::{self, REQUIREMENTS};
+use grasp_audit::catalogue;
 use grasp_audit::context::Expiry;
 use grasp_audit::target::patience::Patience;
-use grasp_audit::{Check, Options, Suite, hardening, probe, specs};
+use grasp_audit::{Options, Suite, hardening, probe};
 use nostr::key::Keys;
+
+use self::command::values;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,8 +35,17 @@ Examples:
   grasp-audit probe grasp.example.org --watch 60        healthy? every minute
   grasp-audit explain G01/cors/options                  what is asked, and how it is examined
 
-Exit code: 0 every MUST holds, 1 a MUST does not, 2 it could not be examined. Hardening changes it only with
---hardening-must-hold.";
+Exit code: 0 every MUST holds, 1 a MUST does not, 2 it could not be examined, or nothing was. Hardening changes it only \
+with --hardening-must-hold.";
+
+const PROBE_EXAMPLES: &str = "\
+Examples:
+  grasp-audit probe grasp.example.org             once
+  grasp-audit probe grasp.example.org --watch     every 30 seconds, until Ctrl-C
+  grasp-audit probe 127.0.0.1:7334 --watch 5      every 5 seconds
+
+Nothing is written to the server.
+Exit code: 0 all is well, 1 something is not, 2 the server could not be reached; with --watch, that of the last look.";
 
 /// Examines GRASP servers (git hosting authorised by signed Nostr events) from outside, by the public protocols.
 #[derive(Parser)]
@@ -71,28 +85,24 @@ enum Command {
     #[command(after_help = command::agree::EXAMPLES)]
     Agree(Box<command::agree::AgreeArgs>),
     /// Read-only health check, over in seconds
+    #[command(after_help = PROBE_EXAMPLES)]
     Probe(ProbeArgs),
     /// List the requirements, the checks that prove them, and the cases of --hardening
-    List {
-        /// Only checks whose id holds this, or matches it as a pattern with *
-        #[arg(long)]
-        filter: Option<String>,
-    },
-    /// Explain a requirement, a check, or a case of --hardening
-    Explain {
-        /// G01/cors/origin, or G01/cors/origin/on-404
-        id: String,
-    },
+    #[command(after_help = command::catalogue::LIST_EXAMPLES)]
+    List(command::catalogue::ListArgs),
+    /// Explain a requirement, a check, a case of --hardening, or a section of them
+    #[command(after_help = command::catalogue::EXPLAIN_EXAMPLES)]
+    Explain(command::catalogue::ExplainArgs),
 }
 
 #[derive(Args)]
 struct AuditArgs {
-    /// ws(s)://host[:port], http(s)://host[:port] or host[:port]; not needed with --list and --explain
+    /// ws(s)://host[:port], http(s)://host[:port] or host[:port]; not needed with --list and --explain.
     /// Several are examined one after the other and compared
     #[arg(required_unless_present_any = ["list", "explain"], value_name = "URL")]
     urls: Vec<String>,
     /// Checks at the same time
-    #[arg(long, default_value_t = 4, value_name = "N")]
+    #[arg(long, default_value = "4", value_name = "N", value_parser = values::at_least_one::<usize>)]
     jobs: usize,
     /// Only checks whose id holds this, or matches it as a pattern with *
     #[arg(long, value_name = "TEXT")]
@@ -107,7 +117,7 @@ struct AuditArgs {
     #[arg(long, env = "GRASP_AUDIT_NSEC", hide_env_values = true)]
     nsec: Option<String>,
     /// Repository identifiers begin with this
-    #[arg(long, default_value = "grasp-audit", value_name = "PREFIX")]
+    #[arg(long, default_value = "grasp-audit", value_name = "PREFIX", value_parser = values::prefix)]
     identifier_prefix: String,
     /// PEM file with further root certificates
     #[arg(long, value_name = "FILE")]
@@ -122,14 +132,17 @@ struct AuditArgs {
     #[arg(long, default_value_t = 1200, value_name = "SECS")]
     nostr_ref_expiry: u64,
     /// An identifier that the server archives whoever owns the repository (GRASP-05); not needed where it archives all
-    #[arg(long, value_name = "IDENTIFIER")]
+    #[arg(long, value_name = "IDENTIFIER", value_parser = values::identifier)]
     archived: Option<String>,
     /// Multiply every wait by this: more than 1 for a slow or distant server
-    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
-    patience: f64,
+    #[arg(long, default_value = "1", value_name = "FACTOR", value_parser = values::patience, allow_negative_numbers = true)]
+    patience: Patience,
     /// Leave on the server what was published
     #[arg(long)]
     no_cleanup: bool,
+    /// No line for what passed: only failures, remarks, the reasons for skips, and the totals
+    #[arg(long, short)]
+    quiet: bool,
     #[command(flatten)]
     peers: command::peers::PeerArgs,
     #[command(flatten)]
@@ -142,8 +155,8 @@ struct AuditArgs {
 struct ProbeArgs {
     /// ws(s)://host[:port], http(s)://host[:port] or host[:port]
     url: String,
-    /// Again and again, every SECS seconds
-    #[arg(long, value_name = "SECS", num_args = 0..=1, default_missing_value = "30")]
+    /// Again and again, every SECS seconds, 30 when not given
+    #[arg(long, value_name = "SECS", num_args = 0..=1, default_missing_value = "30", value_parser = values::at_least_one::<u64>)]
     watch: Option<u64>,
     /// PEM file with further root certificates
     #[arg(long, value_name = "FILE")]
@@ -160,8 +173,8 @@ async fn main() -> ExitCode {
         Command::Diff(args) => command::diff::run(*args).await,
         Command::Agree(args) => command::agree::run(*args).await,
         Command::Probe(args) => probe_command(args).await,
-        Command::List { filter } => Ok(list(filter)),
-        Command::Explain { id } => explain(&id),
+        Command::List(args) => args.run(),
+        Command::Explain(args) => args.run(),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error}");
@@ -171,13 +184,13 @@ async fn main() -> ExitCode {
 
 async fn audit(args: AuditArgs) -> Result<ExitCode, String> {
     if let Some(id) = &args.explain {
-        return explain(id);
+        return command::catalogue::explain(id);
     }
     if args.list {
-        return Ok(list(args.filter));
+        return command::catalogue::list(args.filter);
     }
     let options = Options {
-        jobs: args.jobs.max(1),
+        jobs: args.jobs,
         filter: args.filter.clone(),
         owner: args.nsec.as_deref().map(parse_key).transpose()?,
         identifier_prefix: args.identifier_prefix,
@@ -188,17 +201,14 @@ async fn audit(args: AuditArgs) -> Result<ExitCode, String> {
             nostr_ref: Duration::from_secs(args.nostr_ref_expiry),
         },
         cleanup: !args.no_cleanup,
-        patience: Patience::new(args.patience),
+        patience: args.patience,
         peers: args.peers.address()?,
         archived: args.archived,
     };
     if Suite::new(options.clone()).selected().is_empty() && !args.hardening.selects_any(&options) {
-        let filter = args.filter.unwrap_or_default();
-        return Err(format!(
-            "no check matches {filter:?}; `grasp-audit list` shows all (H/… are cases of --hardening)"
-        ));
+        return Err(command::catalogue::nothing_matches(args.filter.as_deref()));
     }
-    command::audit::run(&args.urls, &options, &args.reports, &args.hardening).await
+    command::audit::run(&args.urls, &options, &args.reports, &args.hardening, args.quiet).await
 }
 
 async fn probe_command(args: ProbeArgs) -> Result<ExitCode, String> {
@@ -221,49 +231,14 @@ async fn probe_command(args: ProbeArgs) -> Result<ExitCode, String> {
                 2
             }
         };
-        let Some(seconds) = args.watch else {
+        let Some(seconds) = args.watch.filter(|_| !out::is_unread()) else {
             return Ok(ExitCode::from(code));
         };
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(seconds.max(1))) => println!(),
+            () = tokio::time::sleep(Duration::from_secs(seconds)) => println!(),
             _ = tokio::signal::ctrl_c() => return Ok(ExitCode::from(code)),
         }
     }
-}
-
-fn list(filter: Option<String>) -> ExitCode {
-    let checks = Suite::new(Options { filter: filter.clone(), ..Options::default() }).selected();
-    for row in REQUIREMENTS {
-        let own: Vec<&Check> = checks.iter().filter(|check| check.requirement == row.id).collect();
-        if own.is_empty() && filter.is_some() {
-            continue;
-        }
-        println!("{:<6} {}{}", row.level, row.id, if own.is_empty() { "  (no check yet)" } else { "" });
-        for check in own {
-            let patient = if check.needs.patient { " (--patient)" } else { "" };
-            println!("         {:<52} {}{patient}", check.id, check.title);
-        }
-    }
-    command::hardening::list(filter);
-    ExitCode::SUCCESS
-}
-
-fn explain(id: &str) -> Result<ExitCode, String> {
-    if let Some(case) = hardening::case(id) {
-        command::hardening::explain(&case);
-        return Ok(ExitCode::SUCCESS);
-    }
-    let checks = specs::all();
-    let requirement = checks.iter().find(|check| check.id == id).map_or(id, |check| check.requirement);
-    let row = catalogue::requirement(requirement).ok_or_else(|| {
-        format!("`{id}` is neither a requirement nor a check nor a case of --hardening; `grasp-audit list` shows all")
-    })?;
-    println!("{} ({}, {})\n\n{}\n", row.id, row.level, catalogue::heading(row.section()), row.text);
-    println!("Examined by:");
-    for check in checks.iter().filter(|check| check.requirement == row.id) {
-        println!("  {}\n    {}", check.id, check.title);
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Git runs in folders of its own, so a path has to mean the same everywhere.
@@ -276,6 +251,8 @@ fn absolute(path: Option<PathBuf>) -> Result<Option<PathBuf>, String> {
 }
 
 fn parse_key(text: &str) -> Result<Keys, String> {
+    let from_environment = std::env::var("GRASP_AUDIT_NSEC").is_ok_and(|value| value == text);
+    let source = if from_environment { "the variable GRASP_AUDIT_NSEC" } else { "--nsec" };
     Keys::parse(text)
-        .map_err(|error| format!("--nsec is no secret key ({error}); give nsec1… or 64 hex digits"))
+        .map_err(|error| format!("{source} is no secret key ({error}); give nsec1… or 64 hex digits"))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use nostr::event::Event;
 use serde_json::json;
 
+use crate::counted::counted;
 use crate::target::http::HttpClient;
 use crate::target::smart_http;
 use crate::target::transcript::Transcript;
@@ -55,7 +56,8 @@ async fn relay(target: &Target, transcript: &Arc<Transcript>) -> Result<[Finding
         .map_err(|error| error.to_string())?;
     let filter = json!({"kinds": [30617], "limit": 50});
     let announcements = relay.req(&[filter]).await.map_err(|error| error.to_string())?;
-    let answers = finding("relay", true, format!("answers; {} announcements seen", announcements.len()));
+    let answers =
+        finding("relay", true, format!("answers; {} seen", counted(announcements.len(), "announcement")));
     let hosted = repository(target, &relay, &announcements, transcript).await;
     Ok([answers, hosted.unwrap_or_else(|why| finding("repository", false, why))])
 }
@@ -91,8 +93,8 @@ async fn repository(
         // any state's refs will do: whose is authoritative depends on the maintainers
         let matching = states.iter().any(|state| stated(state) == served);
         let detail = format!(
-            "{url}: {} refs, {}",
-            served.len(),
+            "{url}: {}, {}",
+            counted(served.len(), "ref"),
             if matching { "as its state says" } else { "not those of any served state" }
         );
         return Ok(finding("repository", matching, detail));

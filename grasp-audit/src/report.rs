@@ -48,15 +48,40 @@ pub struct Totals {
 pub struct Cleanup {
     /// How many were taken by the server.
     pub published: usize,
-    /// How many of them it was asked to delete, successfully.
+    /// How many of them it was asked to delete at the end, successfully. A check may have deleted others itself.
     pub deleted: usize,
+    /// How many it serves afterwards, asked by their ids; where it did not answer, how many were not deleted.
+    #[serde(default)]
+    pub left: usize,
 }
 
 impl Cleanup {
     /// Nothing deleted yet.
     #[must_use]
-    pub fn left(published: usize) -> Self {
-        Self { published, deleted: 0 }
+    pub const fn untouched(published: usize) -> Self {
+        Self { published, deleted: 0, left: published }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            published: self.published + other.published,
+            deleted: self.deleted + other.deleted,
+            left: self.left + other.left,
+        }
+    }
+
+    /// What is left, in words: `published 3 events; besides deletion requests (NIP-09), 1 is still served`.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let events = if self.published == 1 { "event" } else { "events" };
+        let left = match self.left {
+            0 => "none is still served".to_owned(),
+            1 => "1 is still served".to_owned(),
+            left => format!("{left} are still served"),
+        };
+        format!("published {} {events}; besides deletion requests (NIP-09), {left}", self.published)
     }
 }
 
@@ -190,12 +215,14 @@ impl Report {
     }
 
     /// Without a baseline: 0 when every MUST passed or was skipped with a reason, 1 when a MUST failed, 2 when a check
-    /// could not be carried out or nothing was examined. With one, [`Baseline::exit_code`] decides. Hardening changes
-    /// nothing about it.
+    /// could not be carried out or nothing was examined. With one, [`Baseline::exit_code`] decides, if anything was.
+    /// Hardening changes nothing about it.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         if self.checks.is_empty() {
             if self.is_about_conformance() { 2 } else { 0 }
+        } else if self.is_all_skipped() {
+            2
         } else if let Some(baseline) = &self.baseline {
             baseline.exit_code()
         } else if self.totals.failed_must > 0 {
@@ -210,6 +237,11 @@ impl Report {
     /// Whether anything but hostile input was asked for.
     pub(crate) fn is_about_conformance(&self) -> bool {
         !self.checks.is_empty() || self.hardening.is_none()
+    }
+
+    /// Whether there were checks, and none of them proved anything.
+    fn is_all_skipped(&self) -> bool {
+        !self.checks.is_empty() && self.totals.skipped == self.checks.len()
     }
 
     /// Whether [`Report::exit_code`] is 0: something was examined, and what decides holds.
@@ -229,6 +261,12 @@ impl Report {
         if !self.is_about_conformance() {
             return "conformance was not examined".to_owned();
         }
+        if self.is_all_skipped() {
+            return match self.checks.len() {
+                1 => "nothing was examined: the only check was skipped".to_owned(),
+                all => format!("nothing was examined: all {all} checks were skipped"),
+            };
+        }
         match (&self.baseline, self.exit_code()) {
             (Some(baseline), 1) => {
                 let worse = baseline.of(baseline::Kind::Worse).count();
@@ -244,13 +282,10 @@ impl Report {
         }
     }
 
-    /// How many events were taken by the server, and how many of them deleted again.
+    /// What became of the events that the checks published, together.
     #[must_use]
     pub fn cleanup(&self) -> Cleanup {
-        self.checks.iter().fold(Cleanup::default(), |sum, check| Cleanup {
-            published: sum.published + check.cleanup.published,
-            deleted: sum.deleted + check.cleanup.deleted,
-        })
+        self.checks.iter().fold(Cleanup::default(), |sum, check| sum.and(check.cleanup))
     }
 
     /// The whole report as JSON.

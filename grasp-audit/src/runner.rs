@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use grasp_fixtures::keys as fresh_keys;
+use nostr::event::EventId;
 use nostr::key::Keys;
 use nostr::types::Timestamp;
+use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -24,6 +26,8 @@ use crate::target::{Target, TargetError};
 
 /// How long taking back what one check published may take.
 const CLEANUP_WITHIN: Duration = Duration::from_secs(20);
+/// How many events are asked for in one REQ when it is over.
+const IDS_AT_ONCE: usize = 100;
 
 /// How a run is to be done.
 #[derive(Debug, Clone)]
@@ -290,8 +294,7 @@ async fn run_one(
         }
     };
     let duration = clock.elapsed();
-    let cleanup =
-        if options.cleanup { clean_up(&target, &ledger).await } else { Cleanup::left(ledger.len()) };
+    let cleanup = clean_up(&target, &ledger, options.cleanup).await;
     CheckReport::new(check, verdict, duration, &transcript, cleanup)
 }
 
@@ -334,37 +337,74 @@ fn broken(error: tokio::task::JoinError) -> String {
     }
 }
 
-/// Deletes what a ledger holds, as far as the server agrees.
-pub(crate) async fn clean_up(target: &Target, ledger: &Ledger) -> Cleanup {
-    let mut cleanup = Cleanup::left(ledger.len());
-    cleanup.deleted = take_back(target, ledger).await;
-    cleanup
-}
-
-/// Deletes what the ledger remembers; how many events that were.
-pub(crate) async fn take_back(target: &Target, ledger: &Ledger) -> usize {
-    let mut deleted = 0;
+/// Deletes what a ledger holds, as far as that is wanted and the server agrees, and asks what is left.
+pub(crate) async fn clean_up(target: &Target, ledger: &Ledger, delete: bool) -> Cleanup {
+    let mut cleanup = Cleanup::untouched(ledger.len());
     if ledger.is_empty() {
-        return deleted;
+        return cleanup;
     }
     let work = async {
         let relay = Relay::connect(target, Arc::new(Transcript::new()), "cleanup".to_owned()).await.ok()?;
-        for (deletion, count) in ledger.deletions(target.now()) {
-            let event = serde_json::to_value(deletion).ok()?;
-            if relay.publish(&event).await.ok()?.accepted {
-                deleted += count;
+        if delete {
+            for (deletion, count) in ledger.deletions(target.now()) {
+                let event = serde_json::to_value(deletion).ok()?;
+                if relay.publish(&event).await.ok()?.accepted {
+                    cleanup.deleted += count;
+                    cleanup.left -= count;
+                }
             }
         }
+        cleanup.left = served_of(&relay, &ledger.ids()).await?;
         Some(())
     };
     // best effort: what is left is in the report
     let _ = tokio::time::timeout(CLEANUP_WITHIN, work).await;
-    deleted
+    cleanup
+}
+
+/// How many events of these ids the server serves.
+async fn served_of(relay: &Relay, ids: &[EventId]) -> Option<usize> {
+    let mut served = 0;
+    for some in ids.chunks(IDS_AT_ONCE) {
+        let ids: Vec<String> = some.iter().map(EventId::to_hex).collect();
+        served += relay.req(&[json!({ "ids": ids })]).await.ok()?.len();
+    }
+    Some(served)
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use grasp_fixtures::events;
+
     use super::*;
+
+    #[tokio::test]
+    async fn what_is_left_is_what_the_server_serves() {
+        let peer = Lodging::default().peer().await.unwrap();
+        let target = Target::discover(peer.relay(), None).await.unwrap();
+        let (ledger, author) = (Ledger::default(), fresh_keys::fresh());
+        ledger.know(&author);
+        let [taken, came, never] = ["taken", "came", "never"].map(|text| events::note(text).sign(&author));
+        ledger.published(&serde_json::to_value(&taken).unwrap());
+        ledger.offered(&came);
+        ledger.offered(&never);
+        peer.publish_all([&taken, &came]).await.unwrap();
+        let kept = clean_up(&target, &ledger, false).await;
+        assert_eq!(kept, Cleanup { published: 1, deleted: 0, left: 2 });
+        let deleted = clean_up(&target, &ledger, true).await;
+        assert_eq!(deleted, Cleanup { published: 1, deleted: 1, left: 0 });
+        drop(peer);
+        assert_eq!(clean_up(&target, &ledger, false).await.left, 1, "nobody answers");
+    }
+
+    #[test]
+    fn what_is_left_is_said_in_a_sentence() {
+        let said = |published, left| Cleanup { published, deleted: 0, left }.sentence();
+        assert_eq!(said(1, 0), "published 1 event; besides deletion requests (NIP-09), none is still served");
+        assert_eq!(said(3, 1), "published 3 events; besides deletion requests (NIP-09), 1 is still served");
+        assert_eq!(said(3, 2), "published 3 events; besides deletion requests (NIP-09), 2 are still served");
+    }
 
     #[test]
     fn filters_are_substrings_or_patterns() {

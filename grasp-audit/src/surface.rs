@@ -24,7 +24,7 @@ use serde_json::Value;
 use self::world::World;
 use crate::catalogue;
 use crate::document::Document;
-use crate::runner::{Options, take_back};
+use crate::runner::{Options, clean_up};
 use crate::target::{Target, TargetError};
 
 /// One thing that a server shows.
@@ -97,7 +97,7 @@ impl Surface {
         let world = World::new(Arc::new(target), options);
         let recorded = Self::entries(&world, told).await;
         if options.cleanup {
-            take_back(&world.target, &world.ledger).await;
+            clean_up(&world.target, &world.ledger, true).await;
         }
         Ok(Self {
             format: Self::FORMAT.to_owned(),

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use grasp_fixtures::null_server::{Manner, NullServer, start};
 use serde_json::Value;
@@ -20,6 +20,15 @@ async fn run(folder: &Path, args: &[&str]) -> Output {
         .output()
         .await
         .unwrap()
+}
+
+/// The same with nobody who reads standard output, as behind `| head` when that has seen enough.
+async fn run_unread(folder: &Path, args: &[&str]) -> Output {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_grasp-audit"));
+    command.args(args).current_dir(folder).stdout(writer).stderr(Stdio::piped()).kill_on_drop(true);
+    command.spawn().unwrap().wait_with_output().await.unwrap()
 }
 
 fn code(output: &Output) -> i32 {
@@ -55,6 +64,167 @@ async fn one_server_gets_every_form_of_report() {
         assert!(read(file).contains(grasp_audit::catalogue::REVISION), "{file} names the catalogue");
         assert!(read(file).contains(env!("CARGO_PKG_VERSION")), "{file} names the suite");
     }
+}
+
+#[tokio::test]
+async fn an_audit_that_examined_nothing_is_no_success() {
+    let (folder, (_, server)) = (tempfile::tempdir().unwrap(), servers().await);
+    let output = run(folder.path(), &["audit", &server.url, "--filter", "G05", "--markdown", "a.md"]).await;
+    assert_eq!(code(&output), 2, "{}", said(&output));
+    let text = std::fs::read_to_string(folder.path().join("a.md")).unwrap();
+    for text in [said(&output), text] {
+        assert!(text.contains("nothing was examined: all ") && !text.contains("every MUST"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_is_told_before_anything_is_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let (audit, two) = (["audit", "127.0.0.1:1"], ["audit", "127.0.0.1:1", "127.0.0.1:2"]);
+    for (command, args, expected) in [
+        (&audit[..], &["--json", "no/a"][..], "--json: no/a cannot be written: No such file"),
+        (&audit, &["--json", "a.json", "--junit", "no/a"], "--junit: no/a cannot be written"),
+        (&audit, &["--markdown", "."], "--markdown: . cannot be written: Is a directory"),
+        (&audit, &["--html", "no/a"], "--html: no/a"),
+        (&audit, &["--badge", "no/a"], "--badge: no/a"),
+        (&audit, &["--json", "a", "--html", "./a"], "--json and --html both write ./a"),
+        (&two, &["--json", "a.x", "--html", "a.x"], "--json and --html both write a.x"),
+        (&two, &["--badge", "no/a.svg"], "--badge: no/a.127.0.0.1-1.svg"),
+        (&["snapshot", "127.0.0.1:1"], &["--out", "no/a"], "--out: no/a"),
+        (&["property", "127.0.0.1:1"], &["--json", "no/a"], "--json: no/a"),
+        (&["property", "127.0.0.1:1"], &["--out", "no/a"], "--out: no/a"),
+        (&["property", "127.0.0.1:1"], &["--out", "a", "--json", "a"], "--out and --json both write a"),
+        (&["agree", "127.0.0.1:1", "127.0.0.1:2"], &["--json", "no/a"], "--json: no/a"),
+        (&["diff", "127.0.0.1:1", "127.0.0.1:2"], &["--html", "no/a"], "--html: no/a"),
+    ] {
+        // nobody listens there, and nobody is asked
+        let output = run(folder.path(), &[command, args].concat()).await;
+        assert_eq!(code(&output), 2, "{}", said(&output));
+        assert!(said(&output).contains(expected), "{expected}: {}", said(&output));
+        assert!(!said(&output).contains("cannot be reached"), "{}", said(&output));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{args:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_impossible_value_is_told_with_its_option_before_anything_is_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let long = "x".repeat(101);
+    for (command, option, value, range) in [
+        ("audit", "--identifier-prefix", "a/b", "no `/`"),
+        ("property", "--identifier-prefix", &long, "1 to 100 bytes"),
+        ("snapshot", "--identifier-prefix", "", "1 to 100 bytes"),
+        ("audit", "--archived", "..", "is a path"),
+        ("audit", "--peer-bind", &taken, "in use"),
+        ("property", "--peer-bind", &taken, "in use"),
+        ("audit", "--jobs", "0", "1 or more"),
+        ("property", "--jobs", "0", "1 or more"),
+        ("property", "--cases", "0", "1 or more"),
+        ("property", "--settles", "-1", "2.5"),
+        ("probe", "--watch", "0", "1 or more"),
+        ("audit", "--patience", "0", "0.01 to 100"),
+        ("audit", "--patience", "nan", "0.01 to 100"),
+        ("snapshot", "--patience", "-1", "0.01 to 100"),
+        ("property", "--patience", "101", "0.01 to 100"),
+    ] {
+        // nobody listens there, and nobody is asked
+        let output = run(folder.path(), &[command, "127.0.0.1:1", option, value]).await;
+        assert_eq!(code(&output), 2, "{option} {value}: {}", said(&output));
+        assert!(said(&output).contains(option) && said(&output).contains(range), "{}", said(&output));
+        assert!(!said(&output).contains("cannot be reached"), "{}", said(&output));
+    }
+}
+
+#[tokio::test]
+async fn a_quiet_audit_has_no_line_for_what_passed() {
+    let (folder, (server, _)) = (tempfile::tempdir().unwrap(), servers().await);
+    let args = ["audit", &server.url, "--filter", "G01/nip11"];
+    let loud = run(folder.path(), &args).await;
+    let quiet = run(folder.path(), &[&args[..], &["--quiet"]].concat()).await;
+    assert_eq!((code(&loud), code(&quiet)), (1, 1));
+    let passed = |output: &Output| said(output).lines().any(|line| line.trim_start().starts_with("pass "));
+    assert!(passed(&loud) && !passed(&quiet), "{}", said(&quiet));
+    for text in ["FAIL G01/nip11/", "expected: ", " passed, ", "a MUST does not hold"] {
+        assert!(said(&quiet).contains(text), "{text}: {}", said(&quiet));
+    }
+    assert_eq!(String::from_utf8_lossy(&quiet.stderr), "");
+}
+
+#[tokio::test]
+async fn what_is_asked_for_and_is_not_there_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    for args in [&["list", "--filter", "nope"][..], &["audit", "--list", "--filter", "nope"]] {
+        let output = run(folder.path(), args).await;
+        assert_eq!(code(&output), 2, "{args:?}: {}", said(&output));
+        assert!(said(&output).contains("no check matches \"nope\""), "{}", said(&output));
+    }
+    for id in ["nope", "G0", "H/nope", "G01/cors/nope", ""] {
+        let output = run(folder.path(), &["explain", id]).await;
+        assert!(code(&output) == 2 && said(&output).contains("is neither"), "{id}: {}", said(&output));
+    }
+    let output = run(folder.path(), &["list", "--filter", "H/git"]).await;
+    assert!(code(&output) == 0 && said(&output).contains("H/git/"), "{}", said(&output));
+}
+
+#[tokio::test]
+async fn sections_are_explained_and_so_is_what_no_check_examines() {
+    let folder = tempfile::tempdir().unwrap();
+    for (id, there, not_there) in [
+        ("G02/sync/daily", "No check examines it: it takes a day", "Examined by"),
+        ("G01/cors/options/root", "Examined by:\n  G01/cors/options/", "No check"),
+        ("G01", "\n  MUST   G01/cors/options (", "G02/"),
+        ("G01/cors/", "G01/cors  Core service: CORS on every response\n  MUST   G01/cors/", "G01/git/"),
+        ("G02/sync", "seed   G02/sync/daily (0 checks)", "G02/events/"),
+        ("H", "H/relay/", "G01/"),
+        ("H/git", "H/git (--hardening)", "H/relay/"),
+    ] {
+        let output = run(folder.path(), &["explain", id]).await;
+        assert_eq!(code(&output), 0, "{id}: {}", said(&output));
+        assert!(said(&output).contains(there), "{id}: {}", said(&output));
+        assert!(!said(&output).contains(not_there), "{id}: {}", said(&output));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_blamed_on_what_named_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), &["audit", "127.0.0.1:1", "--nsec", "xyz"]).await;
+    assert!(code(&output) == 2 && said(&output).contains("--nsec is no secret key"), "{}", said(&output));
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_grasp-audit"));
+    let output =
+        command.args(["audit", "127.0.0.1:1"]).env("GRASP_AUDIT_NSEC", "xyz").output().await.unwrap();
+    let expected = "the variable GRASP_AUDIT_NSEC is no secret key";
+    assert!(code(&output) == 2 && said(&output).contains(expected), "{}", said(&output));
+}
+
+#[tokio::test]
+async fn every_command_tells_how_it_ends_and_shows_examples() {
+    let folder = tempfile::tempdir().unwrap();
+    let commands = ["audit", "property", "replay", "snapshot", "diff", "agree", "probe", "list", "explain"];
+    for command in commands {
+        let help = said(&run(folder.path(), &[command, "--help"]).await);
+        assert!(help.contains(&format!("\n  grasp-audit {command} ")), "{command}: {help}");
+        assert!(help.contains("Exit code: 0"), "{command}: {help}");
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_has_gone_costs_neither_the_files_nor_the_exit_code() {
+    let (folder, (server, _)) = (tempfile::tempdir().unwrap(), servers().await);
+    let audit = [&["audit", &server.url, "--json", "a.json"], &QUICK[..]].concat();
+    for (args, expected) in [
+        (&["list"][..], 0),
+        (&["explain", "G01/cors/origin"], 0),
+        (&["probe", &server.url, "--watch", "3600"], 0),
+        (&audit, 1),
+    ] {
+        let output = run_unread(folder.path(), args).await;
+        assert_eq!(code(&output), expected, "{args:?}: {}", said(&output));
+        assert!(!said(&output).contains("panicked"), "{args:?}: {}", said(&output));
+    }
+    assert_eq!(json(folder.path(), "a.json")["format"], "grasp-audit/report");
 }
 
 #[tokio::test]
@@ -168,7 +338,7 @@ async fn hardening_explains_itself_and_refuses_where_nobody_can_confirm() {
     let output = run(folder.path(), &args).await;
     assert_eq!(code(&output), 2, "{}", said(&output));
     for text in
-        ["1 cases, one after the other", "a server that is yours", "--i-have-permission", "nothing was sent"]
+        ["1 case, one after the other", "a server that is yours", "--i-have-permission", "nothing was sent"]
     {
         assert!(said(&output).contains(text), "{text}: {}", said(&output));
     }

@@ -151,6 +151,8 @@ fn the_action_starts_a_server_examines_it_reports_and_stops_it() {
     assert!(report["totals"]["passed"].as_u64().unwrap() > 10, "{}", report["totals"]);
     assert_eq!(report["url"], url);
     assert!(runner.report("audit.xml").contains("<testsuites"));
+    assert!(runner.report("audit.html").starts_with("<!DOCTYPE html>"));
+    assert_eq!(runner.written("GITHUB_STEP_SUMMARY"), runner.report("audit.md"));
     assert!(runner.report("server.log").contains("stopped"), "it was asked to stop, not killed");
     assert!(runner.written("GITHUB_STEP_SUMMARY").contains("every MUST that was examined holds"));
     let pid: u32 = std::fs::read_to_string(folder.path().join("pid")).unwrap().trim().parse().unwrap();
@@ -171,7 +173,7 @@ fn the_action_fails_where_a_must_does_not_hold() {
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     let report: Value = serde_json::from_str(&runner.report("audit.json")).unwrap();
     assert!(report["totals"]["failed_must"].as_u64().unwrap() > 0);
-    assert!(runner.written("GITHUB_STEP_SUMMARY").contains("FAIL G01/relay/rejects-unlisted"));
+    assert!(runner.written("GITHUB_STEP_SUMMARY").contains("❌ fail `G01/relay/rejects-unlisted/"));
 }
 
 #[test]

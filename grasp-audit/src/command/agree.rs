@@ -12,7 +12,9 @@ use grasp_audit::target::Target;
 use grasp_audit::target::patience::Patience;
 use grasp_audit::target::url::ServiceUrl;
 
+use super::outputs::Outputs;
 use super::reports::write;
+use super::values;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -46,8 +48,8 @@ pub(crate) struct AgreeArgs {
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
     /// Multiply every wait by this: more than 1 for a slow or distant server
-    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
-    patience: f64,
+    #[arg(long, default_value = "1", value_name = "FACTOR", value_parser = values::patience, allow_negative_numbers = true)]
+    patience: Patience,
 }
 
 pub(crate) async fn run(args: AgreeArgs) -> Result<ExitCode, String> {
@@ -56,10 +58,11 @@ pub(crate) async fn run(args: AgreeArgs) -> Result<ExitCode, String> {
     if let Some(twice) = twice(&given) {
         return Err(format!("{twice} is named twice; give each server once"));
     }
+    Outputs::default().and("--json", args.json.as_ref()).check()?;
     let mut servers = Vec::new();
     for (name, url) in given {
         let target = Target::discover(url, ca.clone()).await.map_err(|error| error.to_string())?;
-        let target = Arc::new(target.with_patience(Patience::new(args.patience)));
+        let target = Arc::new(target.with_patience(args.patience));
         servers.push(Server::new(target).named(name));
     }
     let question =

@@ -18,25 +18,27 @@ pub(crate) async fn run(
     options: &Options,
     files: &ReportFiles,
     hardening: &HardeningArgs,
+    quiet: bool,
 ) -> Result<ExitCode, String> {
     check(urls)?;
     let baseline = files.baseline(urls.len())?;
+    files.check(urls)?;
     // Asked before anything is sent, so that nobody has to wait for the question.
     let hostile = hardening.agreed(urls, options)?;
     if let [url] = urls {
-        let mut report = suite(options).run(url).await.map_err(|error| error.to_string())?;
+        let mut report = suite(options, quiet).run(url).await.map_err(|error| error.to_string())?;
         if let Some(hostile) = hostile {
-            let run = hostile.with_progress(Arc::new(Shown::new())).run(url).await;
+            let run = hostile.with_progress(Arc::new(Shown::new(quiet))).run(url).await;
             report.hardening = Some(run.map_err(|error| error.to_string())?);
         }
-        files.write_one(&mut report, baseline.as_ref())?;
+        files.write_one(&mut report, baseline.as_ref(), quiet)?;
         return Ok(ExitCode::from(report.exit_code().max(hardening.exit_code(&report))));
     }
     let started = Timestamp::now().as_secs();
     let mut examined = Vec::with_capacity(urls.len());
     for (number, url) in urls.iter().enumerate() {
         eprintln!("{url} ({} of {})", number + 1, urls.len());
-        examined.push(match suite(options).run(url).await {
+        examined.push(match suite(options, quiet).run(url).await {
             Ok(report) => Examined::Report(report),
             Err(error) => Examined::Unreachable { url: url.clone(), error: error.to_string() },
         });
@@ -46,8 +48,8 @@ pub(crate) async fn run(
     Ok(ExitCode::from(comparison.exit_code()))
 }
 
-fn suite(options: &Options) -> Suite {
-    Suite::new(options.clone()).with_progress(Arc::new(Shown::new()))
+fn suite(options: &Options, quiet: bool) -> Suite {
+    Suite::new(options.clone()).with_progress(Arc::new(Shown::new(quiet)))
 }
 
 /// All URLs make sense, and none is there twice, before the first is examined.

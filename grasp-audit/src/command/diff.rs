@@ -9,6 +9,7 @@ use grasp_audit::surface::difference::{Difference, html, markdown, terminal};
 use grasp_audit::{Options, Surface, document};
 
 use super::guest::{Guest, is_file, recorded};
+use super::outputs::Outputs;
 use super::reports::write;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -42,6 +43,8 @@ pub(crate) async fn run(args: DiffArgs) -> Result<ExitCode, String> {
     let options = args.guest.options()?;
     // files first: a wrong one is told before a server is troubled
     let (known_a, known_b) = (from_file(&args.a)?, from_file(&args.b)?);
+    let outputs = Outputs::default().and("--json", args.json.as_ref());
+    outputs.and("--markdown", args.markdown.as_ref()).and("--html", args.html.as_ref()).check()?;
     let a = or_from_server(known_a, &args.a, &options).await?;
     let b = or_from_server(known_b, &args.b, &options).await?;
     let difference = Difference::between((&args.a, &a), (&args.b, &b));

@@ -7,20 +7,22 @@ use grasp_audit::context::MARK;
 use grasp_audit::target::patience::Patience;
 use grasp_audit::{Options, Surface};
 
+use super::values;
+
 #[derive(Args, Debug)]
 pub(crate) struct Guest {
     /// Secret key that owns everything, for servers with allow lists (nsec1… or hex)
     #[arg(long, env = "GRASP_AUDIT_NSEC", hide_env_values = true)]
     nsec: Option<String>,
     /// Repository identifiers begin with this
-    #[arg(long, default_value = MARK, value_name = "PREFIX")]
+    #[arg(long, default_value = MARK, value_name = "PREFIX", value_parser = values::prefix)]
     identifier_prefix: String,
     /// PEM file with further root certificates
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
     /// Multiply every wait by this: more than 1 for a slow or distant server
-    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
-    patience: f64,
+    #[arg(long, default_value = "1", value_name = "FACTOR", value_parser = values::patience, allow_negative_numbers = true)]
+    patience: Patience,
     /// Leave on the server what was published
     #[arg(long)]
     no_cleanup: bool,
@@ -33,7 +35,7 @@ impl Guest {
             identifier_prefix: self.identifier_prefix,
             ca: crate::absolute(self.ca)?,
             cleanup: !self.no_cleanup,
-            patience: Patience::new(self.patience),
+            patience: self.patience,
             ..Options::default()
         })
     }

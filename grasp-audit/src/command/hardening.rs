@@ -17,7 +17,8 @@ pub(crate) struct HardeningArgs {
     /// Do not ask: the server is mine, or its operator has agreed. Needed where there is no terminal to ask on
     #[arg(long, requires = "hardening")]
     i_have_permission: bool,
-    /// Exit with 1 when a case finds the server weak; without this, hardening does not change the exit code
+    /// Exit with 1 when a case finds the server weak or it did not recover, with 2 when a case could not be carried out;
+    /// without this, hardening does not change the exit code
     #[arg(long, requires = "hardening")]
     hardening_must_hold: bool,
 }
@@ -86,8 +87,8 @@ fn confirmed(mut input: impl BufRead) -> bool {
     read && ["y", "yes"].contains(&line.trim().to_ascii_lowercase().as_str())
 }
 
-/// The cases, for `grasp-audit list`.
-pub(crate) fn list(filter: Option<String>) {
+/// The cases, for `grasp-audit list`; how many they are.
+pub(crate) fn list(filter: Option<String>) -> usize {
     let suite = HardeningSuite::new(Options { filter, ..Options::default() });
     for area in Area::ALL {
         let cases: Vec<&Case> = suite.selected().iter().filter(|case| case.area == area).collect();
@@ -98,6 +99,7 @@ pub(crate) fn list(filter: Option<String>) {
             println!("         {:<36} {}", case.id, case.sends);
         }
     }
+    suite.selected().len()
 }
 
 /// One case, for `grasp-audit explain`.

@@ -1,6 +1,6 @@
 //! `grasp-audit audit --peer-…`: where the server finds the auditor when it plays another server (GRASP-02).
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
 use clap::Args;
 use grasp_audit::peer::PeerAddress;
@@ -23,12 +23,22 @@ pub(crate) struct PeerArgs {
     peer_reachable: bool,
 }
 
+/// Whether it can be listened at, said once and not by every check.
+fn free(bind: SocketAddr) -> Result<(), String> {
+    let listener = TcpListener::bind(bind);
+    listener.map(drop).map_err(|error| {
+        format!("--peer-bind {bind} cannot be listened at ({error}); give an address of this machine with a free port")
+    })
+}
+
 impl PeerArgs {
+    /// Where they are, tried.
     pub(crate) fn address(&self) -> Result<PeerAddress, String> {
         let url = self.peer_url.as_deref().map(ServiceUrl::parse).transpose();
         let url = url.map_err(|error| format!("--peer-url: {error}"))?;
         let address = PeerAddress { bind: self.peer_bind, url, reachable: self.peer_reachable };
         address.check()?;
+        free(self.peer_bind)?;
         Ok(address)
     }
 }

@@ -14,14 +14,16 @@ use grasp_audit::target::Target;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use super::outputs::Outputs;
 use super::server::{ServerArgs, is_here};
+use super::values;
 
 pub(crate) const EXAMPLES: &str = "\
-Generates stories: a few people announce repositories, publish states, push, open pull requests, delete. After every
-step the server's answer and everything it shows (events, refs, HEAD) is held against a reference model of the
-specification's decision table. A story that fails is made as short as possible, told in words, and written to a file.
-With --sync, things happen at the server and at a peer that the auditor plays; in the end the server has to show what the
-two had together.
+Generates stories: a few people announce repositories, publish states, push, open pull requests, delete. After every \
+step the server's answer and everything it shows (events, refs, HEAD) is held against a reference model of the \
+specification's decision table. A story that fails is made as short as possible, told in words, and written to a file. \
+With --sync, things happen at the server and at a peer that the auditor plays; in the end the server has to show what \
+the two had together.
 
 Examples:
   grasp-audit property ws://127.0.0.1:7334                          100 stories
@@ -47,7 +49,7 @@ pub(crate) struct PropertyArgs {
     #[arg(long)]
     sync: bool,
     /// How many stories [default: 100, with --sync 40]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::at_least_one::<u64>)]
     cases: Option<u64>,
     /// Which stories: the same seed, the same stories [default: a random one, which is told]
     #[arg(long, value_name = "S")]
@@ -56,7 +58,7 @@ pub(crate) struct PropertyArgs {
     #[arg(long, default_value_t = 0, value_name = "N")]
     first: u64,
     /// Stories at the same time [default: 4 on loopback, 1 elsewhere]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::at_least_one::<usize>)]
     jobs: Option<usize>,
     /// Steps a story may have [default: 12, with --sync 8]
     #[arg(long, value_name = "MAX", value_parser = clap::value_parser!(u16).range(1..=60))]
@@ -78,6 +80,7 @@ pub(crate) struct PropertyArgs {
 }
 
 pub(crate) async fn run(args: PropertyArgs) -> Result<ExitCode, String> {
+    Outputs::default().and("--out", Some(&args.out)).and("--json", args.json.as_ref()).check()?;
     let target = args.server.reach(&args.url).await?;
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let telling = args.server.telling(&target, seed, args.sync)?;
@@ -177,8 +180,7 @@ fn report(findings: &Findings, plan: &Plan, rows: &[Row]) -> String {
             text.push_str(&format!("  one of them: {why}\n"));
         }
     }
-    let (published, deleted) = findings.published;
-    text.push_str(&format!("published {published} events, {deleted} of them deleted again (NIP-09)\n"));
+    text.push_str(&format!("{}\n", findings.cleanup.sentence()));
     match &findings.failure {
         None if findings.held > 0 => text.push_str("every story that was told to its end holds\n"),
         None => text.push_str("no story was told to its end\n"),
@@ -231,8 +233,9 @@ fn as_json(findings: &Findings, plan: &Plan, rows: &[Row]) -> serde_json::Value 
         "limited": findings.limited.0,
         "not_carried_out": findings.not_carried_out.0,
         "duration_ms": findings.elapsed.as_millis(),
-        "published": findings.published.0,
-        "deleted": findings.published.1,
+        "published": findings.cleanup.published,
+        "deleted": findings.cleanup.deleted,
+        "left": findings.cleanup.left,
         "rows": rows.collect::<Vec<_>>(),
         "failure": findings.failure.as_ref().map(|failure| json!({
             "story": failure.record,

@@ -10,6 +10,8 @@ use grasp_audit::report::{badge, html, junit, markdown};
 use grasp_audit::target::url::ServiceUrl;
 use grasp_audit::{Report, document, hardening};
 
+use super::outputs::Outputs;
+
 /// The files that `audit` writes.
 #[derive(Args, Debug)]
 #[command(
@@ -46,11 +48,38 @@ impl ReportFiles {
         document::read(path).map(Some).map_err(|error| format!("--baseline: {error}"))
     }
 
+    /// Every file can be written, tried before anything is examined.
+    pub(crate) fn check(&self, urls: &[String]) -> Result<(), String> {
+        let of_each = |path: &Option<PathBuf>| -> Vec<PathBuf> {
+            let Some(path) = path.as_deref().filter(|_| urls.len() > 1) else { return Vec::new() };
+            urls.iter().map(|url| named(path, url)).collect()
+        };
+        let together = Outputs::default()
+            .and("--json", self.json.as_ref())
+            .and("--junit", self.junit.as_ref())
+            .and("--markdown", self.markdown.as_ref())
+            .and("--html", self.html.as_ref());
+        let badge = self.badge.as_ref().filter(|_| urls.len() == 1);
+        together
+            .and("--badge", badge)
+            .and_all("--json", of_each(&self.json))
+            .and_all("--markdown", of_each(&self.markdown))
+            .and_all("--html", of_each(&self.html))
+            .and_all("--badge", of_each(&self.badge))
+            .check()
+    }
+
     /// Prints the report of one server and writes its files.
-    pub(crate) fn write_one(&self, report: &mut Report, baseline: Option<&Report>) -> Result<(), String> {
+    pub(crate) fn write_one(
+        &self,
+        report: &mut Report,
+        baseline: Option<&Report>,
+        quiet: bool,
+    ) -> Result<(), String> {
         report.baseline = baseline.map(|baseline| Baseline::between(baseline, report));
         if !report.checks.is_empty() {
-            print!("{}", terminal::render(report, takes_colour()));
+            let render = if quiet { terminal::render_brief } else { terminal::render };
+            print!("{}", render(report, takes_colour()));
         }
         if let Some(hardening) = &report.hardening {
             print!("{}", hardening::terminal::render(hardening, takes_colour()));

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::guest::{Guest, recorded};
+use super::outputs::Outputs;
 use super::reports::write;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -13,9 +14,9 @@ Examples:
   grasp-audit snapshot 127.0.0.1:7334 --out before.json
   grasp-audit diff before.json 127.0.0.1:7334           has anything changed since?
 
-What varies (ids, dates, ports, our own names) is replaced by a name in angle brackets: two snapshots of a server that has
-not changed are the same bytes. It publishes a few dozen events, pushes to a few repositories of its own, and deletes
-them at the end.
+What varies (ids, dates, ports, our own names) is replaced by a name in angle brackets: two snapshots of a server that \
+has not changed are the same bytes. It publishes a few dozen events, pushes to a few repositories of its own, and \
+deletes them at the end.
 
 Exit code: 0 written, 2 it could not be.";
 
@@ -31,6 +32,7 @@ pub(crate) struct SnapshotArgs {
 }
 
 pub(crate) async fn run(args: SnapshotArgs) -> Result<ExitCode, String> {
+    Outputs::default().and("--out", args.out.as_ref()).check()?;
     let surface = recorded(&args.url, &args.guest.options()?).await?;
     let json = surface.to_json().map_err(|error| error.to_string())?;
     match &args.out {

@@ -108,6 +108,11 @@ impl Context {
         self.ledger.published(&serde_json::to_value(event).unwrap_or_default());
     }
 
+    /// Remembers events that a peer will have and nobody will wait for: what came of them is taken back at the end.
+    pub fn offers(&self, events: &[Event]) {
+        events.iter().for_each(|event| self.ledger.offered(event));
+    }
+
     /// Signs and publishes, which must be taken.
     ///
     /// # Errors

@@ -181,8 +181,11 @@ impl HardeningReport {
     pub fn stop(&self) -> Option<String> {
         let Stopped { case, why } = self.stopped.as_ref()?;
         let at = case.as_ref().map_or("before the first case".to_owned(), |case| format!("after {case}"));
-        let left = self.totals.not_run;
-        Some(format!("stopped {at}: {why}; {left} cases were not run; look whether the server is still up"))
+        let left = match self.totals.not_run {
+            1 => "1 case was".to_owned(),
+            left => format!("{left} cases were"),
+        };
+        Some(format!("stopped {at}: {why}; {left} not run; look whether the server is still up"))
     }
 
     /// Whether no case found the server weak, and none was left out because the server had become unusable.

@@ -91,7 +91,7 @@ impl HardeningSuite {
             }
         }
         if worlds.options.cleanup && stopped.is_none() {
-            clean_up(&target, &ledger).await;
+            clean_up(&target, &ledger, true).await;
         }
         self.progress.ends();
         let (url, selected) = (target.url.base(), self.cases.len());
@@ -169,9 +169,9 @@ impl Worlds {
         }
         (report.load, report.meanwhile, report.afterwards) = (meter.used(), meanwhile, afterwards);
         report.cleanup = if self.options.cleanup && ailment.is_none() {
-            clean_up(&self.target, &ledger).await
+            clean_up(&self.target, &ledger, true).await
         } else {
-            Cleanup::left(ledger.len())
+            Cleanup::untouched(ledger.len())
         };
         (report, ailment)
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::case::{Area, Case};
 use super::meter::Load;
 use super::runner::RECOVERS_WITHIN;
+use crate::counted::counted;
 use crate::target::patience::Patience;
 
 /// What a run of these cases against `url` will send, in plain words, with its bounds; `patience` stretches the time.
@@ -14,11 +15,11 @@ pub fn statement(url: &str, cases: &[Case], patience: Patience) -> String {
     let bound: Duration = cases.iter().map(|case| patience.of(case.bound).max(case.bound)).sum();
     let areas = Area::ALL.map(|area| {
         let count = cases.iter().filter(|case| case.area == area).count();
-        format!("  {count:>3} cases  {}\n", area.heading())
+        format!("  {count:>3} {:<5}  {}\n", if count == 1 { "case" } else { "cases" }, area.heading())
     });
     let recovers = patience.of(RECOVERS_WITHIN);
     format!(
-        "Hardening sends hostile input to {url}: {} cases, one after the other.\n{}\
+        "Hardening sends hostile input to {url}: {}, one after the other.\n{}\
          They hold malformed and oversized requests, broken packs, archives and packs that unpack to several hundred \
          megabytes, floods of messages and connections, and clients that are slow on purpose.\n\
          At most {} connections at a time, {} requests and messages, {} MB sent, {} minutes (usually far less).\n\
@@ -27,7 +28,7 @@ pub fn statement(url: &str, cases: &[Case], patience: Patience) -> String {
          After every case the server is looked at. When it does not serve as before within {} s, the run stops and says \
          which case did it. A weak server may become slow, run out of memory, or crash.\n\
          Do this to a server that is yours, or whose operator has agreed.",
-        cases.len(),
+        counted(cases.len(), "case"),
         areas.concat(),
         load.at_once,
         load.messages,

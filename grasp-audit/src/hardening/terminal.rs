@@ -2,6 +2,7 @@
 
 use super::case::{Area, Grade};
 use super::report::{CaseReport, HardeningReport};
+use crate::counted::counted;
 use crate::escape::visible;
 use crate::report::terminal::{Paint, indented, wire};
 
@@ -67,9 +68,9 @@ fn details(paint: Paint, case: &CaseReport) -> Vec<String> {
 
 fn summary(paint: Paint, report: &HardeningReport) -> Vec<String> {
     let seconds = report.duration_ms as f64 / 1000.0;
-    let counted = report.counted().map(|(count, what, _)| format!("{count} {what}")).join(", ");
+    let grades = report.counted().map(|(count, what, _)| format!("{count} {what}")).join(", ");
     let mut lines = vec![
-        format!("\n{} cases in {seconds:.1} s: {counted}", report.cases.len()),
+        format!("\n{} in {seconds:.1} s: {grades}", counted(report.cases.len(), "case")),
         format!("sent {}", report.sent()),
     ];
     lines.extend(report.stop().map(|stop| paint.bad(&visible(&stop))));

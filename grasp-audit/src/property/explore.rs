@@ -17,6 +17,7 @@ use super::record::Record;
 use super::rehearse::reaching;
 use super::shrink::Shrinking;
 use super::story::Story;
+use crate::report::Cleanup;
 use crate::target::Target;
 use crate::target::http::HttpClient;
 use crate::target::transcript::{Entry, Transcript};
@@ -103,8 +104,8 @@ pub struct Findings {
     pub begun: u64,
     /// Steps that were done.
     pub steps: u64,
-    /// Events that were published, and how many of them deleted again.
-    pub published: (usize, usize),
+    /// What became of the events that were published.
+    pub cleanup: Cleanup,
     /// How often each row of the table was exercised.
     pub coverage: Coverage,
     /// The case that failed.
@@ -203,8 +204,7 @@ impl Findings {
         self.undecided += other.undecided;
         self.begun += other.begun;
         self.steps += other.steps;
-        self.published.0 += other.published.0;
-        self.published.1 += other.published.1;
+        self.cleanup = self.cleanup.and(other.cleanup);
         self.coverage.add(&other.coverage);
         join(&mut self.limited, &other.limited);
         join(&mut self.not_carried_out, &other.not_carried_out);
@@ -213,8 +213,7 @@ impl Findings {
     fn add(&mut self, told: &Told) {
         self.begun += 1;
         self.steps += told.sentences.len() as u64;
-        self.published.0 += told.published.0;
-        self.published.1 += told.published.1;
+        self.cleanup = self.cleanup.and(told.cleanup);
         self.coverage.add(&told.coverage);
         match &told.outcome {
             Outcome::Held => self.held += 1,

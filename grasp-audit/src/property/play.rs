@@ -18,6 +18,7 @@ use super::sync::{self, Peers};
 use crate::check::{CheckResult, Ending};
 use crate::context::{Context, Expiry};
 use crate::ledger::Ledger;
+use crate::report::Cleanup;
 use crate::target::Target;
 use crate::target::transcript::{Entry, Transcript};
 
@@ -79,8 +80,8 @@ pub struct Told {
     pub sentences: Vec<String>,
     /// The rows that were exercised.
     pub coverage: Coverage,
-    /// How many events were published, and how many of them deleted again.
-    pub published: (usize, usize),
+    /// What became of the events that were published.
+    pub cleanup: Cleanup,
     /// What went over the wire.
     pub transcript: Vec<Entry>,
 }
@@ -91,7 +92,7 @@ impl Told {
             outcome,
             sentences: Vec::new(),
             coverage: Coverage::default(),
-            published: (0, 0),
+            cleanup: Cleanup::default(),
             transcript: Vec::new(),
         }
     }
@@ -127,9 +128,8 @@ pub async fn tell(target: &Arc<Target>, story: &Story, telling: &Telling) -> Tol
         };
         (stage.all(story).await, stage.sentences, stage.coverage)
     };
-    let published = ledger.len();
-    let deleted = if telling.cleanup { crate::runner::take_back(target, &ledger).await } else { 0 };
-    Told { outcome, sentences, coverage, published: (published, deleted), transcript: transcript.entries() }
+    let cleanup = crate::runner::clean_up(target, &ledger, telling.cleanup).await;
+    Told { outcome, sentences, coverage, cleanup, transcript: transcript.entries() }
 }
 
 /// Why a story ends before its last step.

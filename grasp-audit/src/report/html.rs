@@ -93,7 +93,7 @@ fn summary(report: &Report, tally: &Tally, sections: &[Section<'_>]) -> Markup {
                 div { dt { "Begun" } dd { (minute(report.started)) } }
                 div { dt { "Took" } dd { (span(report.duration_ms)) } }
                 @if cleanup.published > 0 {
-                    div { dt { "Events" } dd { (cleanup.published) " published, " (cleanup.deleted) " deleted again" } }
+                    div { dt { "Events" } dd { (cleanup.published) " published, " (cleanup.left) " still served" } }
                 }
                 @if let Some(filter) = &report.filter { div { dt { "Only" } dd { code { (visible(filter)) } } } }
                 @if let Some(hostile) = &report.hardening {

@@ -9,7 +9,7 @@ use quick_junit::{
 use super::outline::outline;
 use super::terminal::arrow;
 use super::{CheckReport, Report};
-use crate::calendar::minute;
+use crate::calendar::rfc3339;
 use crate::check::Verdict;
 use crate::escape::visible;
 
@@ -18,16 +18,9 @@ use crate::escape::visible;
 /// # Errors
 /// When the writer fails; in memory it does not.
 pub fn render(reports: &[&Report]) -> Result<String, SerializeError> {
-    let made = reports.first().map_or_else(String::new, |report| {
-        format!(
-            "grasp-audit {} catalogue {}, begun {}",
-            report.suite,
-            report.catalogue,
-            minute(report.started)
-        )
-    });
-    let urls: Vec<&str> = reports.iter().map(|report| report.url.as_str()).collect();
-    let mut junit = JunitReport::new(format!("{made}, {}", urls.join(" ")));
+    // what is the same in every run is the name, so that a CI knows it for the same tests
+    let mut junit = JunitReport::new("grasp-audit");
+    junit.timestamp = reports.first().and_then(|report| rfc3339(report.started)?.parse().ok());
     junit.set_time(reports.iter().map(|report| Duration::from_millis(report.duration_ms)).sum());
     for report in reports {
         for section in outline(report) {
@@ -36,6 +29,12 @@ pub fn render(reports: &[&Report]) -> Result<String, SerializeError> {
                 _ => format!("{} {}", report.url, section.id),
             };
             let mut suite = TestSuite::new(name);
+            suite.timestamp = rfc3339(report.started).and_then(|text| text.parse().ok());
+            suite.add_properties([
+                ("url", report.url.as_str()),
+                ("suite", report.suite.as_str()),
+                ("catalogue", report.catalogue.as_str()),
+            ]);
             suite.add_test_cases(section.rows.iter().flat_map(|row| &row.checks).map(|check| case(check)));
             junit.add_test_suite(suite);
         }

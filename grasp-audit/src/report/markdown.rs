@@ -12,6 +12,7 @@ use super::terminal::wire;
 use super::{CheckReport, Report};
 use crate::calendar::{minute, span};
 use crate::check::Verdict;
+use crate::counted::counted;
 use crate::escape::{code, fenced, markdown};
 
 /// How many failures are shown with their transcripts: hosts cut documents of more than about a megabyte.
@@ -73,8 +74,8 @@ fn summary(text: &mut String, report: &Report) {
         "| {} | {} | {} | {} | {} | {} |\n",
         totals.passed, totals.failed_must, totals.failed_other, totals.skipped, totals.warned, totals.errors
     );
-    let (checks, took) = (report.checks.len(), span(report.duration_ms));
-    let _ = writeln!(text, "{}, {checks} checks in {took}, {}.\n", server(report), made(report));
+    let (checks, took) = (counted(report.checks.len(), "check"), span(report.duration_ms));
+    let _ = writeln!(text, "{}, {checks} in {took}, {}.\n", server(report), made(report));
     if let Some(filter) = &report.filter {
         let _ = writeln!(text, "Only checks that match {}.\n", code(filter));
     }
@@ -103,7 +104,7 @@ fn changes(text: &mut String, baseline: &Baseline) {
         text.push('\n');
     }
     if baseline.not_asked > 0 {
-        let _ = writeln!(text, "{} checks of the baseline were not asked for.\n", baseline.not_asked);
+        let _ = writeln!(text, "Of the baseline, {} not asked for.\n", counted(baseline.not_asked, "check"));
     }
 }
 

@@ -8,6 +8,7 @@ use super::outline::outline;
 use super::{CheckReport, Report};
 use crate::calendar::{minute, span};
 use crate::check::Verdict;
+use crate::counted::counted;
 use crate::escape::{in_a_line, visible};
 use crate::target::transcript::{Direction, Entry};
 
@@ -63,11 +64,7 @@ impl Paint {
 /// The report as text; `colour` adds terminal colours.
 #[must_use]
 pub fn render(report: &Report, colour: bool) -> String {
-    let mut page = Page { text: String::new(), paint: Paint(colour) };
-    let server = if report.server.is_empty() { "no name".to_owned() } else { in_a_line(&report.server) };
-    page.line(&format!("GRASP audit of {} ({server})", report.url));
-    let made = minute(report.started);
-    page.line(&format!("suite {}, catalogue {}, begun {made}", report.suite, report.catalogue));
+    let mut page = Page::of(report, colour);
     for section in outline(report) {
         page.line(&format!("\n{}  {}", in_a_line(section.id), section.heading));
         for row in section.rows {
@@ -77,6 +74,17 @@ pub fn render(report: &Report, colour: bool) -> String {
             }
         }
     }
+    page.failures(report);
+    page.summary(report);
+    page.text
+}
+
+/// The same without a line for what passed: remarks, skips by their reason, failures, the summary.
+#[must_use]
+pub fn render_brief(report: &Report, colour: bool) -> String {
+    let mut page = Page::of(report, colour);
+    page.remarks(report);
+    page.skips(report);
     page.failures(report);
     page.summary(report);
     page.text
@@ -125,6 +133,16 @@ struct Page {
 }
 
 impl Page {
+    /// With the lines that say what the report is about.
+    fn of(report: &Report, colour: bool) -> Self {
+        let mut page = Self { text: String::new(), paint: Paint(colour) };
+        let server = if report.server.is_empty() { "no name".to_owned() } else { in_a_line(&report.server) };
+        page.line(&format!("GRASP audit of {} ({server})", report.url));
+        let made = minute(report.started);
+        page.line(&format!("suite {}, catalogue {}, begun {made}", report.suite, report.catalogue));
+        page
+    }
+
     fn line(&mut self, text: &str) {
         self.text.push_str(text);
         self.text.push('\n');
@@ -138,6 +156,38 @@ impl Page {
         self.line(&format!("    {}  {}", self.mark(check), in_a_line(&check.title)));
         if let Verdict::Skip { why: remark } | Verdict::Warn { text: remark } = &check.verdict {
             self.line(&format!("          {}", in_a_line(remark)));
+        }
+    }
+
+    fn remarks(&mut self, report: &Report) {
+        for check in &report.checks {
+            let Verdict::Warn { text } = &check.verdict else { continue };
+            self.line(&format!("\n{} {} ({})", self.mark(check), in_a_line(&check.id), check.level));
+            self.line(&format!("  {}\n  {}", in_a_line(&check.title), in_a_line(text)));
+        }
+    }
+
+    /// The reasons for which checks were skipped, the most frequent first; what is alone with its reason is named.
+    fn skips(&mut self, report: &Report) {
+        let mut reasons: Vec<(&str, Vec<&CheckReport>)> = Vec::new();
+        for check in &report.checks {
+            let Verdict::Skip { why } = &check.verdict else { continue };
+            match reasons.iter_mut().find(|(known, _)| known == why) {
+                Some((_, checks)) => checks.push(check),
+                None => reasons.push((why, vec![check])),
+            }
+        }
+        if reasons.is_empty() {
+            return;
+        }
+        reasons.sort_by_key(|(_, checks)| std::cmp::Reverse(checks.len()));
+        self.line(&format!("\n{}", self.paint.odd("skipped")));
+        for (why, checks) in reasons {
+            let name = match checks[..] {
+                [check] => format!("{}: ", in_a_line(&check.id)),
+                _ => String::new(),
+            };
+            self.line(&format!("{:>5}  {name}{}", checks.len(), in_a_line(why)));
         }
     }
 
@@ -184,8 +234,8 @@ impl Page {
         }
         if baseline.not_asked > 0 {
             self.line(&format!(
-                "  {} checks of the baseline were not asked for (--filter)",
-                baseline.not_asked
+                "  of the baseline, {} not asked for (--filter)",
+                counted(baseline.not_asked, "check")
             ));
         }
     }
@@ -193,8 +243,8 @@ impl Page {
     fn summary(&mut self, report: &Report) {
         let (totals, cleanup) = (&report.totals, report.cleanup());
         self.line(&format!(
-            "\n{} checks in {}: {} passed, {} failed a MUST, {} failed something weaker, {} skipped, {} with a remark, {} could not be carried out",
-            report.checks.len(),
+            "\n{} in {}: {} passed, {} failed a MUST, {} failed something weaker, {} skipped, {} with a remark, {} could not be carried out",
+            counted(report.checks.len(), "check"),
             span(report.duration_ms),
             totals.passed,
             totals.failed_must,
@@ -204,10 +254,7 @@ impl Page {
             totals.errors,
         ));
         if cleanup.published > 0 {
-            self.line(&format!(
-                "published {} events, {} of them deleted again (NIP-09)",
-                cleanup.published, cleanup.deleted
-            ));
+            self.line(&cleanup.sentence());
         }
         if let Some(baseline) = &report.baseline {
             self.baseline(baseline);

@@ -27,7 +27,7 @@ pub(crate) fn check(id: &str, level: Level, title: &str, verdict: Verdict) -> Ch
         title: title.to_owned(),
         verdict,
         duration_ms: 12,
-        cleanup: Cleanup { published: 2, deleted: 1 },
+        cleanup: Cleanup { published: 2, deleted: 1, left: 1 },
         traffic: BTreeMap::from([
             ("http".to_owned(), Traffic { sent: 1, received: 1 }),
             ("ws".to_owned(), Traffic { sent: 2, received: 3 }),

@@ -5,8 +5,9 @@
 mod fixed;
 mod hostile;
 
+use grasp_audit::report::Totals;
 use grasp_audit::report::baseline::{Baseline, Kind};
-use grasp_audit::report::comparison::{self, Comparison};
+use grasp_audit::report::comparison::{self, Comparison, Examined};
 use grasp_audit::report::{badge, html, junit, markdown, terminal};
 use grasp_audit::surface::difference::{self, Difference};
 use grasp_audit::{Report, Surface, document, hardening};
@@ -21,6 +22,15 @@ fn readable(page: &str) -> String {
 #[test]
 fn the_terminal_shows_it() {
     insta::assert_snapshot!(terminal::render(&fixed::report(), false));
+}
+
+#[test]
+fn the_terminal_shows_it_in_brief() {
+    let mut report = fixed::report();
+    let skipped = |name| fixed::ended(name, "skip");
+    report.checks.extend([skipped("a"), skipped("b")]);
+    report.totals.skipped += 2;
+    insta::assert_snapshot!(terminal::render_brief(&report, false));
 }
 
 #[test]
@@ -60,6 +70,16 @@ fn fields_of_a_later_suite_are_no_obstacle() {
 #[test]
 fn junit_shows_it() {
     insta::assert_snapshot!(junit::render(&[&fixed::report()]).unwrap());
+}
+
+#[test]
+fn the_tests_of_junit_have_the_same_names_in_every_run() {
+    let (one, later) = (fixed::other(), Report { started: fixed::BEGUN + 86_400, ..fixed::other() });
+    let (one, later) = (junit::render(&[&one]).unwrap(), junit::render(&[&later]).unwrap());
+    assert!(one.contains(r#"<property name="url" value="http://127.0.0.1:7334"/>"#), "{one}");
+    assert_ne!(one, later);
+    assert_eq!(one, later.replace("2026-11-25T09:30", "2026-11-24T09:30"), "only the time is another");
+    assert!(one.contains(r#"<testsuites name="grasp-audit" "#), "{one}");
 }
 
 #[test]
@@ -112,6 +132,28 @@ fn hardening_stands_apart_in_every_form_that_people_read() {
     let xml = junit::render(&[&report]).unwrap();
     assert_eq!(xml, junit::render(&[&fixed::other()]).unwrap(), "a pipeline's tests are about conformance");
     assert_eq!((report.exit_code(), badge::render(&report)), (0, badge::render(&fixed::other())));
+}
+
+#[test]
+fn what_was_skipped_as_a_whole_is_no_verdict_in_any_form() {
+    let skipped = |names: &[(&str, &str)]| {
+        let report = ended(names);
+        Report { totals: Totals { skipped: names.len(), ..Totals::default() }, baseline: None, ..report }
+    };
+    let report = skipped(&[("a", "skip"), ("b", "skip")]);
+    let sentence = "nothing was examined: all 2 checks were skipped";
+    assert_eq!((report.exit_code(), report.holds(), report.sentence().as_str()), (2, false, sentence));
+    assert!(terminal::render(&report, true).ends_with(&format!("\x1b[31m{sentence}\x1b[0m\n")));
+    let text = markdown::render(&report);
+    assert!(text.contains(&format!("⚠️ **{sentence}**")) && !text.contains('✅'), "{text}");
+    let page = html::render(&report);
+    assert!(page.contains(r#"class="summary error""#) && page.contains(&sentence[1..]), "{page}");
+    let compared = Comparison::of(&[Examined::Report(report.clone())], fixed::BEGUN);
+    assert_eq!((compared.servers[0].exit_code, compared.exit_code()), (2, 2));
+    let baseline = Some(Baseline::between(&report, &report));
+    let beside = Report { baseline, ..report };
+    assert_eq!((beside.exit_code(), beside.sentence().as_str()), (2, sentence));
+    assert_eq!(skipped(&[("a", "skip")]).sentence(), "nothing was examined: the only check was skipped");
 }
 
 #[test]

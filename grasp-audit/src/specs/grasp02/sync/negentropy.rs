@@ -134,6 +134,7 @@ async fn crowded_second(ctx: Context) -> CheckResult {
         ctx.sign(&author, draft.at(second))
     });
     let crowd: Vec<Event> = crowd.collect();
+    ctx.offers(&crowd);
     peer.publish_all(&crowd).await?;
     comes(&ctx, &peer, &older).await?;
     let asked = peer.visits().read(|visits| histories(visits, Duration::ZERO).len());
