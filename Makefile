@@ -23,8 +23,8 @@ audit: build ## Starts the bundled server on loopback and audits it; URL=… aud
 test: image ## All tests: rooms, real server, real git, the suite as a gate, crashes, our images, a real browser
 	@./.ci/browser
 	@# Nothing may be skipped for want of an engine, an image or a browser.
-	@# Most tests wait for a server most of the time: three for each processor.
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((3 * $$(nproc)))} GRASP_GATE_COMPLETE=1 ./.ci/engine $(CARGO) test --workspace --locked
+	@# Most tests wait for a server most of the time: two for each processor.
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))} GRASP_GATE_COMPLETE=1 ./.ci/engine $(CARGO) test --workspace --locked
 
 lint: setup ## Formatting, clippy, documentation and shell scripts without a warning
 	@./.ci/setup lint
