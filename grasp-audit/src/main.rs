@@ -35,7 +35,7 @@ Examples:
   grasp-audit probe grasp.example.org --watch 60        healthy? every minute
   grasp-audit explain G01/cors/options                  what is asked, and how it is examined
 
-Exit code: 0 every MUST holds, 1 a MUST does not, 2 it could not be examined, or nothing was. Hardening changes it only \
+Exit code: 0 every MUST holds, 1 a MUST does not, 2 it could not be examined, or nothing was, 130 after Ctrl-C (what was published is taken back first). Hardening changes it only \
 with --hardening-must-hold.";
 
 const PROBE_EXAMPLES: &str = "\

@@ -11,6 +11,8 @@ use nostr::types::Timestamp;
 use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::check::{Check, Verdict};
 use crate::context::{Context, Expiry, MARK};
@@ -26,6 +28,8 @@ use crate::target::{Target, TargetError};
 
 /// How long taking back what one check published may take.
 const CLEANUP_WITHIN: Duration = Duration::from_secs(20);
+/// Why a check is skipped when a run is ended early.
+const INTERRUPTED: &str = "the run was interrupted";
 /// How many events are asked for in one REQ when it is over.
 const IDS_AT_ONCE: usize = 100;
 
@@ -127,6 +131,7 @@ pub struct Suite {
     options: Options,
     checks: Vec<Check>,
     progress: Arc<dyn Progress>,
+    stop: CancellationToken,
 }
 
 impl Default for Suite {
@@ -143,7 +148,7 @@ impl Suite {
 
     /// These checks.
     pub fn of(checks: Vec<Check>, options: Options) -> Self {
-        Self { options, checks, progress: Arc::new(Silent) }
+        Self { options, checks, progress: Arc::new(Silent), stop: CancellationToken::new() }
     }
 
     /// Only checks whose id matches: a substring (`G01/cors`), or a pattern with `*`.
@@ -178,6 +183,13 @@ impl Suite {
     /// Tells `progress` how it goes, in place of whoever was told before.
     pub fn with_progress(mut self, progress: Arc<dyn Progress>) -> Self {
         self.progress = progress;
+        self
+    }
+
+    /// Ends the run early when `stop` is cancelled: no check begins any more, those that run are broken off, and what they
+    /// have published is taken back. In the report they are skipped.
+    pub fn until(mut self, stop: CancellationToken) -> Self {
+        self.stop = stop;
         self
     }
 
@@ -222,12 +234,12 @@ impl Suite {
         for (position, check) in checks.into_iter().enumerate() {
             let (permits, target, options, progress) =
                 (permits.clone(), target.clone(), options.clone(), self.progress.clone());
-            let lodging = lodging.clone();
+            let (lodging, stop) = (lodging.clone(), self.stop.clone());
             running.spawn(async move {
                 // the semaphore is never closed; without a permit the check would merely run at once
                 let _permit = permits.acquire_owned().await;
                 progress.check_begins(&check);
-                let report = run_one(&check, target, lodging, &options).await;
+                let report = run_one(&check, target, lodging, &options, &stop).await;
                 progress.check_ends(&report);
                 (position, report)
             });
@@ -269,10 +281,12 @@ async fn run_one(
     target: Arc<Target>,
     lodging: Arc<Lodging>,
     options: &Options,
+    stop: &CancellationToken,
 ) -> CheckReport {
     let (transcript, ledger, clock) =
         (Arc::new(Transcript::new()), Arc::new(Ledger::default()), Instant::now());
-    let verdict = match not_now(check, &target, options) {
+    let interrupted = stop.is_cancelled().then(|| INTERRUPTED.to_owned());
+    let verdict = match interrupted.or_else(|| not_now(check, &target, options)) {
         Some(why) => Verdict::Skip { why },
         None => {
             let owner = options.owner.clone().unwrap_or_else(fresh_keys::fresh);
@@ -290,7 +304,7 @@ async fn run_one(
                 ledger.clone(),
             )
             .with_lodging(lodging);
-            bounded(check, context).await
+            bounded(check, context, stop).await
         }
     };
     let duration = clock.elapsed();
@@ -313,16 +327,18 @@ fn not_now(check: &Check, target: &Target, options: &Options) -> Option<String> 
     Some(format!("the server does not list {grasp} in supported_grasps{fix}"))
 }
 
-async fn bounded(check: &Check, context: Context) -> Verdict {
+async fn bounded(check: &Check, context: Context, stop: &CancellationToken) -> Verdict {
     // a task of its own: a panic ends it and nothing else
-    let mut task = tokio::spawn(check.start(context));
-    match tokio::time::timeout(check.bound, &mut task).await {
-        Ok(Ok(result)) => result.into(),
-        Ok(Err(error)) => Verdict::Error { text: format!("the check itself broke: {}", broken(error)) },
-        Err(_) => {
-            task.abort();
+    let mut task = AbortOnDropHandle::new(tokio::spawn(check.start(context)));
+    tokio::select! {
+        ended = &mut task => match ended {
+            Ok(result) => result.into(),
+            Err(error) => Verdict::Error { text: format!("the check itself broke: {}", broken(error)) },
+        },
+        () = tokio::time::sleep(check.bound) => {
             Verdict::Error { text: format!("the check was not over after {:?}", check.bound) }
         }
+        () = stop.cancelled() => Verdict::Skip { why: INTERRUPTED.to_owned() },
     }
 }
 

@@ -6,6 +6,7 @@ use std::process::{Output, Stdio};
 
 use grasp_fixtures::null_server::{Manner, NullServer, start};
 use serde_json::Value;
+use tokio::io::AsyncBufReadExt as _;
 
 /// Over in a moment, and failing against every null server.
 const QUICK: [&str; 2] = ["--filter", "G01/nip11/document"];
@@ -225,6 +226,34 @@ async fn a_reader_that_has_gone_costs_neither_the_files_nor_the_exit_code() {
         assert!(!said(&output).contains("panicked"), "{args:?}: {}", said(&output));
     }
     assert_eq!(json(folder.path(), "a.json")["format"], "grasp-audit/report");
+}
+
+#[tokio::test]
+async fn an_interrupted_audit_cleans_up_writes_its_reports_and_says_so() {
+    let (folder, (server, _)) = (tempfile::tempdir().unwrap(), servers().await);
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_grasp-audit"));
+    command.args(["audit", &server.url, "--json", "a.json", "--jobs", "1"]).current_dir(folder.path());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut audit = command.spawn().unwrap();
+    let mut lines = tokio::io::BufReader::new(audit.stderr.take().unwrap()).lines();
+    while !lines.next_line().await.unwrap().expect("the audit goes on").ends_with(" ms)") {}
+    let signal = std::process::Command::new("kill").args(["-INT", &audit.id().unwrap().to_string()]).status();
+    assert!(signal.unwrap().success());
+    let rest = async {
+        let mut told = String::new();
+        while let Some(line) = lines.next_line().await.unwrap() {
+            told += &line;
+        }
+        told
+    };
+    let (output, told) = tokio::join!(audit.wait_with_output(), rest);
+    let output = output.unwrap();
+    assert_eq!(code(&output), 130, "{told}");
+    assert!(told.contains("interrupted: what was published is taken back"), "{told}");
+    let checks = json(folder.path(), "a.json")["checks"].as_array().unwrap().clone();
+    let interrupted = checks.iter().filter(|check| check.to_string().contains("the run was interrupted"));
+    let interrupted = interrupted.count();
+    assert!(0 < interrupted && interrupted < checks.len(), "{interrupted} of {}", checks.len());
 }
 
 #[tokio::test]
