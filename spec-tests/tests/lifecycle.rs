@@ -13,7 +13,7 @@ use grasp_server::git::PushGate as _;
 use grasp_server::git::contributions::Contributions;
 use grasp_server::git::gate::RefCommand;
 use grasp_server::intake::{Answer, Funnel, Intake, Source};
-use grasp_server::nip34::Coordinate;
+use grasp_server::nip34::{Coordinate, Oid};
 use nostr::event::Event;
 use nostr::key::Keys;
 use spec_tests::disk;
@@ -580,6 +580,30 @@ async fn a_contribution_that_only_a_retired_repository_showed_is_shown_by_its_au
     assert!(home.is_served(&pull).await);
     assert_eq!(shown().await.as_ref(), Some(&tip));
     disk::fsck(disk::families(scene.git_data())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_family_of_contributors_goes_with_the_last_pull_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site { contributions: true, ..Site::on_disk(folder.path()) };
+    let (home, contributor) = (Home::open(&site).await, Keys::generate());
+    let own = coordinate(&contributor, "project");
+    let repository = Repository::init("main").await.unwrap();
+    let tip = repository.commit("a.txt", "one", &[]).await.unwrap();
+    let url = format!("https://git.example.org/prs{}", own.url_path());
+    let elsewhere = coordinate(&Keys::generate(), "project").to_string();
+    let pull = PullRequest::new(elsewhere, &tip).clone_url(url).draft().at(home.now()).sign(&contributor);
+    assert!(home.submit(&pull).await.accepted);
+    let name = nostr_ref(&pull).parse().unwrap();
+    let command = RefCommand { name, old: Oid::ZERO, new: tip.parse().unwrap() };
+    let objects = home.quarantine(&repository, &tip).await;
+    let contributions = Contributions(Arc::clone(&home.house));
+    assert_eq!(contributions.land(&own, &[command], false, Some(objects)).await, [Ok(())]);
+    assert!(home.is_served(&pull).await && has(&disk::families(&site.git_data)[0], &tip));
+
+    assert!(home.submit(&delete_ids([&pull.id]).at(home.now()).sign(&contributor)).await.accepted);
+    home.minutes_pass(0).await;
+    assert!(disk::families(&site.git_data).is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
