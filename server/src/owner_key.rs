@@ -37,9 +37,8 @@ pub fn load_or_create(configured: Option<&OwnerSecret>, folder: &Path) -> Result
         return Ok(Keys::new(secret.clone()));
     }
     let path = folder.join(FILE);
-    match read(&path) {
-        Err(OwnerKeyError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
-        answer => return answer,
+    if let Some(keys) = stored(&path)? {
+        return Ok(keys);
     }
     let keys = Keys::generate();
     match create(&path, folder, keys.secret_key()) {
@@ -58,12 +57,14 @@ pub fn load_or_create(configured: Option<&OwnerSecret>, folder: &Path) -> Result
 /// # Errors
 /// When the file is needed and cannot be read or understood.
 pub fn check(configured: Option<&OwnerSecret>, folder: &Path) -> Result<(), OwnerKeyError> {
-    if configured.is_some() {
-        return Ok(());
-    }
-    match read(&folder.join(FILE)) {
-        Err(OwnerKeyError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(()),
-        answer => answer.map(drop),
+    if configured.is_some() { Ok(()) } else { stored(&folder.join(FILE)).map(drop) }
+}
+
+/// What the file holds, if it is there.
+fn stored(path: &Path) -> Result<Option<Keys>, OwnerKeyError> {
+    match read(path) {
+        Err(OwnerKeyError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        answer => answer.map(Some),
     }
 }
 

@@ -20,6 +20,16 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     flush_folder(folder)
 }
 
+/// Takes the lock of a file, which is made if need be: it is held as long as the file is open. `None`: another holds it.
+pub(crate) fn lock(path: &Path) -> io::Result<Option<File>> {
+    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// Makes a folder that is there whole or not at all: filled elsewhere on the same file system, then renamed.
 ///
 /// `scratch` is swept at every start.

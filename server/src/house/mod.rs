@@ -19,6 +19,7 @@ use std::sync::{Arc, OnceLock};
 
 use nostr::event::{Event, EventId};
 use nostr::filter::Filter;
+use nostr::key::PublicKey;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -44,7 +45,7 @@ use crate::store::events::EventStoreError;
 use crate::store::tables::{Tables, TablesError};
 
 use contributors::Contributors;
-use held::HeldIndex;
+use held::{Held, HeldIndex};
 use in_flight::InFlight;
 use locks::{Holds, Locks};
 pub use observer::Observer;
@@ -256,6 +257,13 @@ impl House {
     pub async fn rest(&self) {
         self.tasks.close();
         self.tasks.wait().await;
+    }
+
+    /// What is kept of somebody's retired repositories.
+    pub(crate) fn held_of(&self, owner: &PublicKey) -> Result<Vec<Held>, HouseError> {
+        let retired = self.held.lock().of_owner(owner);
+        let held = retired.iter().filter_map(|retired| Held::read(&self.tables, retired).transpose());
+        Ok(held.collect::<Result<_, _>>()?)
     }
 
     /// Everything known about one identifier.

@@ -14,7 +14,7 @@ use super::contributors::Contributors;
 use super::{EmptyRepository, House, HouseError, OPERATIONS, Plan};
 use crate::git::RefSnapshot;
 use crate::git::family::Families;
-use crate::git::files::remove_folder;
+use crate::git::files::{lock, remove_folder};
 use crate::git::repository::{self, Repositories};
 use crate::nip34::{ANNOUNCEMENT, Announcement};
 use crate::purgatory::Purgatory;
@@ -141,17 +141,8 @@ fn occupy(git_data: &Path) -> Result<fs::File, OpenError> {
     for folder in ["families/sha1", "quarantine", "unsigned", "retired"] {
         fs::create_dir_all(own.join(folder)).map_err(failed)?;
     }
-    let lock = fs::File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(own.join("lock"))
-        .map_err(failed)?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(fs::TryLockError::WouldBlock) => return Err(OpenError::InUse(git_data.to_owned())),
-        Err(fs::TryLockError::Error(error)) => return Err(failed(error)),
-    }
+    let lock = lock(&own.join("lock")).map_err(failed)?;
+    let lock = lock.ok_or_else(|| OpenError::InUse(git_data.to_owned()))?;
     set_aside(&own).map_err(failed)?;
     fs::create_dir_all(own.join("quarantine")).map_err(failed)?;
     Ok(lock)

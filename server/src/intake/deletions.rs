@@ -12,7 +12,7 @@ use super::{Answer, tombstones};
 use crate::admission::deletion::{Targets, foreign_only};
 use crate::admission::related::{Address, Relations};
 use crate::fault;
-use crate::house::held::{Held, Why};
+use crate::house::held::Why;
 use crate::house::{House, HouseError};
 use crate::nip34::{ANNOUNCEMENT, Announcement, ISSUE, Identifier, PullRequest};
 use crate::promotion::meeting::Meeting;
@@ -126,15 +126,13 @@ impl House {
                 |event: &&Event| event.created_at <= until || fault::is("withdrawals-reach-newer-events");
             found.waiting.extend(waiting.filter(|event| same(event)).filter(early).cloned());
         }
-        let retired = self.held.lock().of_owner(&request.pubkey);
-        for held in retired.iter().filter_map(|retired| Held::read(&self.tables, retired).transpose()) {
-            let named = |event: &Event| {
-                let address = Address::of(event).filter(|_| event.created_at <= until);
-                targets.events.contains(&event.id)
-                    || address.is_some_and(|address| targets.addresses.contains(&address))
-            };
-            found.held.extend(held?.events.into_iter().filter(|event| named(event) && own(event)));
-        }
+        let named = |event: &Event| {
+            let address = Address::of(event).filter(|_| event.created_at <= until);
+            targets.events.contains(&event.id)
+                || address.is_some_and(|address| targets.addresses.contains(&address))
+        };
+        let held = self.held_of(&request.pubkey)?.into_iter().flat_map(|held| held.events);
+        found.held.extend(held.filter(|event| named(event) && own(event)));
         Ok(found)
     }
 }

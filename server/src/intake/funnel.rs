@@ -72,9 +72,11 @@ impl Intake for Funnel {
         let kind = event.kind;
         if kind == ANNOUNCEMENT || kind == STATE || kind == PULL_REQUEST || kind == PULL_REQUEST_UPDATE {
             let mut locked = purgatory::identifiers(&event);
-            // An upload for it may be at a repository of an identifier that it does not name; then that goes.
-            let uploads = house.unsigned.lock().for_event(&event.id);
-            locked.extend(uploads.into_iter().map(|upload| upload.repository.identifier));
+            if kind == PULL_REQUEST || kind == PULL_REQUEST_UPDATE {
+                // An upload for it may be at a repository of an identifier that it does not name; then that goes.
+                let uploads = house.unsigned.lock().for_event(&event.id);
+                locked.extend(uploads.into_iter().map(|upload| upload.repository.identifier));
+            }
             let done = house.operate_on(locked.clone(), move |house| async move {
                 house.repository_event(event, synced, &locked).await
             });

@@ -106,12 +106,10 @@ impl House {
         let own = || Filter::new().author(request.pubkey).until(request.created_at);
         let mut found =
             Belongings { followed: self.store.query(own().kinds(followed)).await?, ..Belongings::default() };
-        let held = self.held.lock().of_owner(&request.pubkey);
-        for held in held.iter().filter_map(|held| Held::read(&self.tables, held).transpose()) {
-            let held = held?;
-            let later = held.announced.is_some_and(|announced| announced > request.created_at.as_secs());
-            found.held.extend((!later).then_some(held.repository));
-        }
+        let is_later =
+            |held: &Held| held.announced.is_some_and(|announced| announced > request.created_at.as_secs());
+        let held = self.held_of(&request.pubkey)?.into_iter().filter(|held| !is_later(held));
+        found.held.extend(held.map(|held| held.repository));
         let mut apart: BTreeSet<EventId> = found.followed.iter().map(|event| event.id).collect();
         apart
             .extend(self.store.index(own().kind(Kind::RequestToVanish)).await?.into_iter().map(|(id, _)| id));

@@ -65,12 +65,17 @@ impl PullRequest {
         Ok(Self { id: event.id, author: event.pubkey, repositories, tip, clone_urls })
     }
 
+    /// The identifiers of the repositories that it names.
+    #[must_use]
+    pub fn identifiers(&self) -> BTreeSet<&Identifier> {
+        self.repositories.iter().map(|repository| &repository.identifier).collect()
+    }
+
     /// The contributor's own repositories here that its data may be pushed to: those of its author, for an identifier
     /// that it names, that its `clone` tags list (requirement G06/events).
     pub fn contributed(&self, service: &ServiceDomain) -> impl Iterator<Item = Coordinate> {
-        let identifiers: BTreeSet<&Identifier> =
-            self.repositories.iter().map(|repository| &repository.identifier).collect();
-        let own = identifiers.into_iter().map(|identifier| Coordinate::new(self.author, identifier.clone()));
+        let own =
+            self.identifiers().into_iter().map(|identifier| Coordinate::new(self.author, identifier.clone()));
         own.filter(|own| self.clone_urls.iter().any(|url| service.is_contribution_url(url, own)))
     }
 }

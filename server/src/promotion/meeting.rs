@@ -163,9 +163,7 @@ impl<'h> Meeting<'h> {
 
     /// A pull request goes, and its refs with it: where it was pushed to, which it need not name.
     pub(crate) fn hide(&mut self, pull: &PullRequest) {
-        let identifiers: BTreeSet<&Identifier> =
-            pull.repositories.iter().map(|named| &named.identifier).collect();
-        for identifier in identifiers {
+        for identifier in pull.identifiers() {
             if !fault::is("contributed-refs-stay") {
                 self.contributed_ref(Coordinate::new(pull.author, identifier.clone()), &pull.id, None);
             }

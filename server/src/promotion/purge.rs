@@ -16,6 +16,7 @@ use super::journal::RepositoryChange;
 use super::meeting::Meeting;
 use super::wanted;
 use crate::admission::Family;
+use crate::git::RefSnapshot;
 use crate::git::process::Process;
 use crate::house::held::Held;
 use crate::house::{House, HouseError};
@@ -108,6 +109,8 @@ impl House {
         repository: &Coordinate,
         family: &Family,
     ) -> Result<Vec<EventId>, HouseError> {
+        let hosted: Vec<Coordinate> =
+            family.hosted().into_keys().map(|owner| family.coordinate(owner)).collect();
         let mut alone = Vec::new();
         for pull in self.served_pulls(repository).await? {
             let elsewhere = |named: &Coordinate| {
@@ -115,23 +118,33 @@ impl House {
                     || self.is_hosted(named)
                     || named != repository && self.held.lock().has(named)
             };
-            if !pull.repositories.iter().any(elsewhere) && !self.is_shown(&pull, family)? {
+            if !pull.repositories.iter().any(elsewhere)
+                && !self.is_shown(&pull, &repository.identifier, &hosted)?
+            {
                 alone.push(pull.id);
             }
         }
         Ok(alone)
     }
 
-    /// Whether a repository of this identifier shows it, hosted or its author's own.
-    fn is_shown(&self, pull: &PullRequest, family: &Family) -> Result<bool, HouseError> {
+    /// Whether a repository of this identifier shows it: its author's own, or one of the hosted ones.
+    fn is_shown(
+        &self,
+        pull: &PullRequest,
+        identifier: &Identifier,
+        hosted: &[Coordinate],
+    ) -> Result<bool, HouseError> {
         let name = RefName::nostr(&pull.id);
-        let own = self.contributions.snapshot(&family.coordinate(pull.author))?;
-        let mut shown = own.is_some_and(|refs| refs.get(&name).is_some());
-        for owner in family.hosted().into_keys() {
-            let refs = self.repositories.snapshot(&family.coordinate(owner))?;
-            shown |= refs.is_some_and(|refs| refs.get(&name).is_some());
+        let has = |refs: Option<Arc<RefSnapshot>>| refs.is_some_and(|refs| refs.get(&name).is_some());
+        if has(self.contributions.snapshot(&Coordinate::new(pull.author, identifier.clone()))?) {
+            return Ok(true);
         }
-        Ok(shown)
+        for repository in hosted {
+            if has(self.repositories.snapshot(repository)?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Served states that authorise nothing here any more, when no other repository of the identifier may come back.

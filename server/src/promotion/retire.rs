@@ -82,8 +82,8 @@ impl Meeting<'_> {
         Ok(())
     }
 
-    /// Served pull requests that their authors' own repositories here are named by, too, are shown there if nothing else
-    /// shows them from now on (GRASP-06).
+    /// Served pull requests whose `clone` tags name their authors' own repositories here are shown by those, if nothing
+    /// else shows them from now on (GRASP-06).
     async fn show_contributions_of(&mut self, repository: &Coordinate) -> Result<(), HouseError> {
         if !self.house.plan.contributions {
             return Ok(());

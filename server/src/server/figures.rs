@@ -159,19 +159,14 @@ fn named(peers: &[PeerStatus]) -> Vec<&PeerStatus> {
 
 /// What each is called. Without their paths, several of the operator's may have one name: then they are numbered.
 fn names(peers: &[&PeerStatus]) -> Vec<String> {
-    let mut by_name: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
-    for peer in peers {
-        by_name.entry(name(&peer.relay)).or_default().insert(peer.relay.relay.as_str());
-    }
-    let named = peers.iter().map(|peer| {
-        let name = name(&peer.relay);
-        let of_name = by_name.get(&name).into_iter().flatten();
-        match of_name.clone().position(|url| *url == peer.relay.relay.as_str()) {
-            Some(place) if place > 0 => format!("{name} ({})", place + 1),
-            _ => name,
-        }
+    let plain: Vec<String> = peers.iter().map(|peer| name(&peer.relay)).collect();
+    let url = |peer: &PeerStatus| peer.relay.relay.as_str().to_owned();
+    let all: BTreeSet<(&String, String)> = plain.iter().zip(peers.iter().map(|peer| url(peer))).collect();
+    let numbered = plain.iter().zip(peers).map(|(name, peer)| {
+        let before = all.range((name, String::new())..(name, url(peer))).count();
+        if before == 0 { name.clone() } else { format!("{name} ({})", before + 1) }
     });
-    named.collect()
+    numbered.collect()
 }
 
 fn each(gauges: &Gauges, peers: &[&PeerStatus]) {

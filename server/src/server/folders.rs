@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Backend, Config, GitData};
-use crate::git::files::remove_folder;
+use crate::git::files::{lock, remove_folder};
 
 /// A folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -75,13 +75,8 @@ impl Folders {
 fn occupy_databases(path: &Path) -> Result<fs::File, FolderError> {
     let failed = |error| FolderError::Databases(path.to_owned(), error);
     fs::create_dir_all(path).map_err(failed)?;
-    let lock = fs::File::options().create(true).truncate(false).write(true).open(path.join("lock"));
-    let lock = lock.map_err(failed)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(fs::TryLockError::WouldBlock) => Err(FolderError::InUse(path.to_owned())),
-        Err(fs::TryLockError::Error(error)) => Err(failed(error)),
-    }
+    let lock = lock(&path.join("lock")).map_err(failed)?;
+    lock.ok_or_else(|| FolderError::InUse(path.to_owned()))
 }
 
 /// Clears what an earlier run with the memory backend has left, and only that.

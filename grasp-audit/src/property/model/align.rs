@@ -41,6 +41,9 @@ impl World {
 
     /// The same world if what may be here is, where that is anything. In this one it is not.
     fn with_objects_perhaps(&mut self, reading: Reading) -> Option<Self> {
+        if self.families.values().all(|family| family.objects_perhaps.is_empty()) {
+            return None;
+        }
         let perhaps: Vec<(Project, BTreeSet<Object>)> = self
             .families
             .iter_mut()
